@@ -1,0 +1,1 @@
+"""The drawn world: scenes that can be described, drawn and measured exactly."""
