@@ -1,0 +1,150 @@
+"""A causal video autoencoder: 16 x 16 pixels x 4 frames become one latent vector, and back.
+
+Both ways start from a straight line: a linear map of whole patches (set to their principal components, which no
+other linear map beats), to which a small convolutional network adds what a line cannot say.
+"""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SPACE, TIME = 16, 4     # pixels and frames to one latent, in each direction
+
+
+class Autoencoder(nn.Module):
+    """Frames `(b, 3, 1 + 4k, h, w)` in [-1, 1] to latents `(b, c, 1 + k, h / 16, w / 16)` and back.
+
+    Causal: latent k depends on frames up to 4k only, and frame n is decoded from latents up to ceil(n / 4). The
+    first frame stands alone (as if it had been still before), so one frame is a film too.
+    """
+
+    def __init__(self, channels: int = 48, width: int = 64):
+        super().__init__()
+        self.channels, self.width = channels, width
+        patch = 3 * TIME * SPACE * SPACE
+        self.to_latent = nn.Linear(patch, channels)       # the straight line, in
+        self.to_patch = nn.Linear(channels, patch)        # and out
+        self.encoder = Encoder(channels, width)
+        self.decoder = Decoder(channels, width)
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("std", torch.ones(channels))
+
+    def encode(self, frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b c k i j"]:
+        """Normalised latents. Raises ValueError for lengths other than 1 + 4k and sizes other than multiples of 16."""
+        _, _, t, h, w = frames.shape
+        if t % TIME != 1 or h % SPACE or w % SPACE:
+            raise ValueError(f"frames of shape {tuple(frames.shape)} do not fit: the autoencoder takes 1 + {TIME}k "
+                             f"frames and heights and widths that are multiples of {SPACE}")
+        raw = self.raw_latents(frames)
+        return (raw - self.mean.view(-1, 1, 1, 1)) / self.std.view(-1, 1, 1, 1)
+
+    def decode(self, latents: Float[Tensor, "b c k i j"]) -> Float[Tensor, "b 3 t h w"]:
+        """Frames, about in [-1, 1]."""
+        return self.from_raw(latents * self.std.view(-1, 1, 1, 1) + self.mean.view(-1, 1, 1, 1))
+
+    def raw_latents(self, frames):
+        frames = torch.cat([frames[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), frames], 2)   # (b, 3, 4 + 4k, h, w)
+        patches = rearrange(frames, "b c (k t) (i y) (j x) -> b k i j (c t y x)", t=TIME, y=SPACE, x=SPACE)
+        straight = rearrange(self.to_latent(patches), "b k i j c -> b c k i j")
+        return straight + self.encoder(frames)
+
+    def from_raw(self, raw):
+        patches = self.to_patch(rearrange(raw, "b c k i j -> b k i j c"))
+        straight = rearrange(patches, "b k i j (c t y x) -> b c (k t) (i y) (j x)", t=TIME, y=SPACE, x=SPACE)
+        return (straight + self.decoder(raw))[:, :, TIME - 1:]
+
+    @torch.no_grad()
+    def start_from_principal_components(self, frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, " patch"]:
+        """Set the straight lines to the principal components of the patches of these frames (Pearson 1901).
+
+        Latents then start out with the patches' own scale divided by that of the strongest ones. Returns the share
+        of the variance that each component carries.
+        """
+        frames = torch.cat([frames[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), frames], 2)
+        patches = rearrange(frames, "b c (k t) (i y) (j x) -> (b k i j) (c t y x)", t=TIME, y=SPACE, x=SPACE)
+        mean = patches.mean(0)
+        values, vectors = torch.linalg.eigh((patches - mean).T @ (patches - mean) / len(patches))
+        values, vectors = values.flip(0), vectors.flip(1)[:, :self.channels]
+        gain = values[:self.channels].clamp_min(1e-6).pow(-0.25)      # half-way to all of one scale
+        self.to_latent.weight.copy_((vectors * gain).T)
+        self.to_latent.bias.copy_(-(vectors * gain).T @ mean)
+        self.to_patch.weight.copy_(vectors / gain)
+        self.to_patch.bias.copy_(mean)
+        return values / values.sum()
+
+    @classmethod
+    def from_weights(cls, weights) -> Autoencoder:
+        """The trained one, ready to use (see `sorakit.weights.load_weights`)."""
+        model = cls(**weights.card["autoencoder"])
+        model.load_state_dict(weights.autoencoder)
+        return model.eval().requires_grad_(False)
+
+
+class Encoder(nn.Module):
+    """Patches of 8 x 8, halved twice in time and once in space between residual blocks."""
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        fine, coarse = 2 * width, 4 * width
+        self.patchify = nn.Conv2d(3 * 64, fine, 1)
+        self.fine = Block(fine)
+        self.down = nn.Conv2d(fine * 2 * 4, coarse, 1)                # 2 frames, 2 x 2 cells
+        self.coarse = Block(coarse)
+        self.out = nn.Conv2d(coarse * 2, channels, 1)                 # 2 frames
+        nn.init.zeros_(self.out.weight), nn.init.zeros_(self.out.bias)
+
+    def forward(self, frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b c k i j"]:
+        b = len(frames)
+        x = F.pixel_unshuffle(rearrange(frames, "b c t h w -> (b t) c h w"), 8)
+        x = self.fine(self.patchify(x), b)                                                   # (b t, 2w, h/8, w/8)
+        x = F.pixel_unshuffle(rearrange(x, "(b t two) c h w -> (b t) (two c) h w", b=b, two=2), 2)
+        x = self.coarse(self.down(x), b)                                                     # (b t/2, 4w, h/16, w/16)
+        x = self.out(rearrange(x, "(b t two) c h w -> (b t) (two c) h w", b=b, two=2))
+        return rearrange(x, "(b k) c i j -> b c k i j", b=b)
+
+
+class Decoder(nn.Module):
+    """The way back: doubled twice in time and space, to cells of 4 x 4 pixels of single frames."""
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        coarse, middle, fine = 6 * width, 3 * width, width
+        self.start = nn.Conv2d(channels, coarse, 3, padding=1)
+        self.coarse = Block(coarse)
+        self.up1 = nn.Conv2d(coarse, middle * 2 * 4, 1)               # 2 frames, 2 x 2 cells
+        self.middle = Block(middle)
+        self.up2 = nn.Conv2d(middle, fine * 2 * 4, 1)
+        self.fine = Block(fine)
+        self.out = nn.Conv2d(fine, 3 * 16, 3, padding=1)
+        nn.init.zeros_(self.out.weight), nn.init.zeros_(self.out.bias)
+
+    def forward(self, latents: Float[Tensor, "b c k i j"]) -> Float[Tensor, "b 3 t h w"]:
+        b = len(latents)
+        x = self.coarse(self.start(rearrange(latents, "b c k i j -> (b k) c i j")), b)       # (b k, 6w, h/16, w/16)
+        x = rearrange(F.pixel_shuffle(self.up1(x), 2), "(b k) (two c) h w -> (b k two) c h w", b=b, two=2)
+        x = self.middle(x, b)                                                                # (b 2k, 3w, h/8, w/8)
+        x = rearrange(F.pixel_shuffle(self.up2(x), 2), "(b k) (two c) h w -> (b k two) c h w", b=b, two=2)
+        x = self.out(self.fine(x, b))                                                        # (b 4k, 48, h/4, w/4)
+        return rearrange(F.pixel_shuffle(x, 4), "(b t) c h w -> b c t h w", b=b)
+
+
+class Block(nn.Module):
+    """A residual step: look around in space (3 x 3), then at this and the two frames before (causal)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.space = nn.Conv2d(width, width, 3, padding=1)
+        self.time = nn.Conv2d(3 * width, width, 1)
+        nn.init.zeros_(self.time.weight), nn.init.zeros_(self.time.bias)
+
+    def forward(self, x: Float[Tensor, "bt c h w"], b: int) -> Float[Tensor, "bt c h w"]:
+        y = F.silu(self.space(F.silu(x)))
+        frames = rearrange(y, "(b t) c h w -> b t c h w", b=b)
+        frames = F.pad(frames, (0, 0, 0, 0, 0, 0, 2, 0))                                     # nothing came before
+        t = frames.shape[1] - 2
+        past = torch.cat([frames[:, k:k + t] for k in range(3)], 2)
+        return x + self.time(rearrange(past, "b t c h w -> (b t) c h w"))

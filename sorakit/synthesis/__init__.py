@@ -1,0 +1,1 @@
+"""Stage 5: decoded frames to a finished film."""

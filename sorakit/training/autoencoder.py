@@ -1,0 +1,144 @@
+"""Trains the video autoencoder on crops of the drawn world."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from ..device import autocast, pick_device
+from ..latent.autoencoder import Autoencoder
+from .data import load_shard, render_shards
+from .loop import Loop, join_processes
+
+PRESETS = {"nano": {"channels": 64, "width": 64}, "base": {"channels": 64, "width": 64}}
+LR = 1e-3
+SUBJECT_WEIGHT = 3.0     # pixels of subjects count this much more
+NOISE = 0.10             # added to normalised latents, so that decoding forgives small errors of the transformer
+HELD_OUT = 10_000_019    # data seed of clips that no training sees
+
+
+def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/autoencoder",
+          data: str | Path = "checkpoints/data", clips: int = 3000, batch: int = 4, crop: int = 64, frames: int = 9,
+          seed: int = 0, workers: int = 1, device: str | None = None) -> dict:
+    """Train, or go on training, for so many minutes in all; returns the scores and writes `autoencoder.safetensors`.
+
+    Each step takes `batch` crops of `frames` x `crop` x `crop` pixels, each from another of the `clips` clips.
+    """
+    rank, ranks = join_processes()
+    device = pick_device(device)
+    torch.manual_seed(seed)
+    library = _Library(render_shards(data, clips, seed=seed, workers=workers))
+    model = Autoencoder(**PRESETS[preset])
+    first = torch.cat([to_floats(library.crop(np.random.default_rng([seed, k]), 17, 80)[0]) for k in range(64)])
+    model.start_from_principal_components(first)
+    _normalise(model, first)
+    model = model.to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=1e-4)
+    loop = Loop(out, model, [optimiser], minutes=minutes)
+
+    def step(n: int):
+        rng = np.random.default_rng([seed, n, 2])
+        crops = [library.crop(rng, frames, crop) for _ in range(batch)][rank::ranks]
+        x = torch.cat([to_floats(frames) for frames, _ in crops]).to(device)
+        mask = torch.from_numpy(np.stack([mask for _, mask in crops])).to(device).unsqueeze(1)
+        with autocast(device):
+            return loss_of(model, x, mask, torch.Generator().manual_seed(n)), len(crops)
+
+    loop.run(step, look=lambda: _look(model, library, Path(out) / "look.png"))
+    model.load_state_dict(loop.averaged())
+    _normalise(model, first.to(device))
+    scores = evaluate(model, data, device=str(device))
+    if rank == 0:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()},
+                  Path(out) / "autoencoder.safetensors")
+        card = {"autoencoder": PRESETS[preset], "autoencoder_scores": scores,
+                "autoencoder_training": {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "crops": loop.clips,
+                                         "data_seed": seed, "clips": clips}}
+        (Path(out) / "autoencoder.json").write_text(json.dumps(card, indent=2))
+    return scores
+
+
+def loss_of(model: Autoencoder, x, mask, generator) -> torch.Tensor:
+    """Absolute and squared error, the error of edges in space and time, and a tiny pull of latents towards 0."""
+    raw = model.raw_latents(x)
+    z = (raw - model.mean.view(-1, 1, 1, 1)) / model.std.view(-1, 1, 1, 1)
+    noise = torch.randn(z.shape, generator=generator).to(z) * NOISE
+    error = model.decode(z + noise) - x
+    weight = 1 + (SUBJECT_WEIGHT - 1) * mask.to(x.dtype)
+    edges = sum((weight.narrow(axis, 1, x.shape[axis] - 1) * error.diff(dim=axis).abs()).mean() for axis in (2, 3, 4))
+    return (weight * error.abs()).mean() + 4 * (weight * error.square()).mean() + 0.3 * edges \
+        + 1e-4 * z.square().mean()
+
+
+def to_floats(frames: np.ndarray) -> torch.Tensor:
+    """Frames (t, h, w, 3) uint8 to a batch of one, (1, 3, t, h, w) in [-1, 1]."""
+    return rearrange(torch.from_numpy(np.ascontiguousarray(frames)), "t h w c -> 1 c t h w").float() / 127.5 - 1
+
+
+@torch.no_grad()
+def evaluate(model: Autoencoder, data: str | Path, clips: int = 200, device: str | None = None) -> dict[str, float]:
+    """PSNR in dB on clips that no training saw, per clip and then averaged: by weather, and inside subjects."""
+    where = next(model.parameters()).device
+    psnr: dict[str, list[float]] = {}
+    for path in render_shards(data, clips, seed=HELD_OUT, quiet=True):
+        for frames, mask, scene in zip(*load_shard(path)):
+            x = to_floats(frames).to(where)
+            error = ((model.decode(model.encode(x)).clamp(-1, 1) - x) / 2).square().mean(1)[0].cpu().numpy()
+            psnr.setdefault(scene.weather, []).append(-10 * np.log10(error.mean() + 1e-10))
+            if mask.sum() > 50 and scene.weather == "clear":
+                psnr.setdefault("subjects in clear weather", []).append(-10 * np.log10(error[mask].mean() + 1e-10))
+    return {name: round(float(np.mean(values)), 2) for name, values in sorted(psnr.items())}
+
+
+class _Library:
+    """Rendered shards, read from disk as they are needed and kept in memory."""
+
+    def __init__(self, paths: list[Path]):
+        self.paths, self.shards = paths, {}
+
+    def crop(self, rng, frames: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """A random piece of a random clip, half of them around a subject: (t, size, size, 3) and its mask."""
+        k = int(rng.integers(len(self.paths)))
+        if k not in self.shards:
+            self.shards[k] = load_shard(self.paths[k])[:2]
+        clips, masks = self.shards[k]
+        i = int(rng.integers(len(clips)))
+        clip, mask = clips[i], masks[i]
+        start = int(rng.integers(clip.shape[0] - frames + 1))
+        y, x = (int(rng.integers(n - size + 1)) for n in clip.shape[1:3])
+        seen = np.argwhere(mask[start])
+        if len(seen) and rng.random() < 0.5:
+            y, x = (int(np.clip(p - rng.integers(size), 0, n - size))
+                    for p, n in zip(seen[rng.integers(len(seen))], clip.shape[1:3]))
+        window = np.s_[start:start + frames, y:y + size, x:x + size]
+        piece, inside = clip[window], mask[window]
+        return (piece[:, :, ::-1], inside[:, :, ::-1]) if rng.random() < 0.5 else (piece, inside)
+
+
+@torch.no_grad()
+def _normalise(model: Autoencoder, frames) -> None:
+    """Measure the mean and the scale of the latents; strong channels stay half-way stronger than weak ones."""
+    raw = torch.cat([model.raw_latents(x) for x in frames.split(8)])
+    model.mean.copy_(raw.mean((0, 2, 3, 4)))
+    each = raw.std((0, 2, 3, 4))
+    model.std.copy_((each * each.square().mean().sqrt()).sqrt())
+
+
+@torch.no_grad()
+def _look(model, library, path: Path) -> None:
+    """A sheet of held-back moments: above the truth, below what comes back."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    x = torch.cat([to_floats(library.crop(rng, 9, 80)[0]) for _ in range(10)]).to(next(model.parameters()).device)
+    y = model.decode(model.encode(x)).clamp(-1, 1)
+    rows = [rearrange(v[:, :, 5], "b c h w -> h (b w) c") for v in (x, y)]
+    sheet = ((torch.cat(rows) + 1) * 127.5).byte().cpu().numpy()
+    cv2.imwrite(str(path), cv2.resize(sheet[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST))

@@ -1,0 +1,124 @@
+"""What every recipe shares: a budget of minutes, a progress bar, curves, and checkpoints that survive a SIGKILL."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import distributed, nn
+from tqdm import tqdm
+
+WARMUP, COOLDOWN = 200, 0.25        # steps; last share of the minutes in which the learning rate falls to nothing
+
+
+class Loop:
+    """Trains until its minutes are spent, counting those of the runs that it goes on from.
+
+    `step(n)` computes the loss of step n from the seed and n alone, so a run that was killed goes on with the very
+    next loss. Several processes (torchrun) each take their part of every batch.
+    """
+
+    def __init__(self, out: str | Path, model: nn.Module, optimisers: list, *, minutes: float, every: float = 120):
+        self.out = Path(out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.model, self.optimisers = model, optimisers
+        self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
+        self.average = {name: value.detach().clone().float() for name, value in model.state_dict().items()}
+        self.minutes, self.every = minutes, every
+        self.n, self.spent, self.clips = 0, 0.0, 0
+        if (self.out / "checkpoint.pt").exists():
+            self._load()
+
+    def run(self, step: Callable[[int], tuple[torch.Tensor, int]], look: Callable[[], None] | None = None) -> None:
+        """step(n) -> (loss, clips of this process); look() is called at each checkpoint to write samples."""
+        started, saved, before = time.time(), time.time(), self.spent
+        ranks = distributed.get_world_size() if distributed.is_initialized() else 1
+        first = not distributed.is_initialized() or distributed.get_rank() == 0
+        bar = tqdm(total=round(self.minutes * 60), initial=round(self.spent), unit="s", disable=not first,
+                   bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} s{postfix}")
+        curve = []
+        while self._agree(self.spent < self.minutes * 60):
+            factor = min(1.0, (self.n + 1) / WARMUP, (1 - self.spent / (60 * self.minutes)) / COOLDOWN)
+            for optimiser, rates in zip(self.optimisers, self.rates):
+                for group, rate in zip(optimiser.param_groups, rates):
+                    group["lr"] = rate * factor
+            loss, clips = step(self.n)
+            loss.backward()
+            self._share_gradients(ranks)
+            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            for optimiser in self.optimisers:
+                optimiser.step()
+                optimiser.zero_grad(set_to_none=True)
+            self._update_average()
+            self.n, self.clips, self.spent = self.n + 1, self.clips + clips * ranks, before + time.time() - started
+            curve.append((self.n, self.clips, round(self.spent, 1), loss.item()))
+            if self.n % 10 == 0:
+                recent = sum(row[-1] for row in curve[-50:]) / len(curve[-50:])
+                bar.set_postfix_str(f"loss {recent:.4f}, {self.clips / self.spent:.1f} clips/s, step {self.n}")
+                bar.update(min(bar.total, round(self.spent)) - bar.n)
+            if first and time.time() - saved > self.every:
+                self._save(curve)
+                curve, saved = [], time.time()
+                if look:
+                    look()
+        if first:
+            self._save(curve)
+            if look:
+                look()
+        bar.close()
+
+    def averaged(self) -> dict[str, torch.Tensor]:
+        """The running average of the weights, which makes better films than the weights themselves."""
+        return {name: value.cpu() for name, value in self.average.items()}
+
+    def _update_average(self):
+        decay = min(0.999, self.n / (self.n + 20))
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                self.average[name].lerp_(value.float(), 1 - decay)
+
+    def _share_gradients(self, ranks):
+        if ranks > 1:
+            for parameter in self.model.parameters():
+                if parameter.grad is not None:
+                    distributed.all_reduce(parameter.grad)
+                    parameter.grad /= ranks
+
+    def _agree(self, go: bool) -> bool:
+        """All processes stop together: the first one's clock counts."""
+        if not distributed.is_initialized():
+            return go
+        word = torch.tensor([go], dtype=torch.uint8)
+        if distributed.get_backend() == "nccl":
+            word = word.cuda()
+        distributed.broadcast(word, 0)
+        return bool(word.item())
+
+    def _save(self, curve):
+        with (self.out / "curve.csv").open("a", newline="") as file:
+            csv.writer(file).writerows(curve)
+        beside = self.out / f"checkpoint.{os.getpid()}.tmp"
+        torch.save({"model": self.model.state_dict(), "average": self.average, "n": self.n, "spent": self.spent,
+                    "clips": self.clips, "optimisers": [o.state_dict() for o in self.optimisers]}, beside)
+        beside.replace(self.out / "checkpoint.pt")
+
+    def _load(self):
+        kept = torch.load(self.out / "checkpoint.pt", map_location=next(self.model.parameters()).device,
+                          weights_only=True)
+        self.model.load_state_dict(kept["model"])
+        self.average, self.n, self.spent, self.clips = kept["average"], kept["n"], kept["spent"], kept["clips"]
+        for optimiser, state in zip(self.optimisers, kept["optimisers"]):
+            optimiser.load_state_dict(state)
+
+
+def join_processes() -> tuple[int, int]:
+    """This process's rank and how many there are, joining those that torchrun started."""
+    if "WORLD_SIZE" in os.environ and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    return (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)

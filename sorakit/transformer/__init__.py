@@ -1,0 +1,1 @@
+"""Stage 4: the network that says where noise should move."""
