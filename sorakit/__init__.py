@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 _HOMES = {"load": "pipeline", "Pipeline": "pipeline", "Video": "types", "Brief": "types", "Conditioning": "types",
           "Latents": "types", "DenoisingStep": "types", "Verdict": "types", "Refused": "safety.safety",
           "WeightsError": "weights"}
-__all__ = sorted(_HOMES)
+__all__ = [*_HOMES]
 
 
 def __getattr__(name):

@@ -17,7 +17,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
 train = typer.Typer(no_args_is_help=True, help="Train the models from nothing. Stops after so many minutes; the same "
                                                "command goes on where it stopped.")
 app.add_typer(train, name="train")
-out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+say = Console(highlight=False, soft_wrap=True)
+say_aside = Console(stderr=True, highlight=False, soft_wrap=True)   # progress and errors, so that stdout stays clean
 
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu. [dim]The best one here, if not given.[/dim]")]
 Preset = Annotated[str, typer.Option(help="How large a model: nano or base.")]
@@ -56,9 +57,9 @@ def generate(
             stages("save", 0, 1)
             path = video.save(output)
             stages("save", 1, 1)
-    out.print(f"{path}", style="bold", markup=False)
-    out.print(f"{video.seconds:.1f} s, {len(video.frames)} frames of {video.height} x {video.width}, seed {seed}")
-    out.print(" · ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.took.items()), style="dim")
+    say.print(f"{path}", style="bold", markup=False)
+    say.print(f"{video.seconds:.1f} s, {len(video.frames)} frames of {video.height} x {video.width}, seed {seed}")
+    say.print(" · ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.took.items()), style="dim")
 
 
 @train.command("autoencoder", help="Stage 2: frames to latents and back, on clips of the drawn world.")
@@ -85,11 +86,11 @@ def told(cancelled: str):
     try:
         yield
     except KeyboardInterrupt:
-        err.print(cancelled, markup=False)
+        say_aside.print(cancelled, markup=False)
         raise typer.Exit(130) from None
     except (ValueError, OSError) as error:
-        err.print("[bold red]error:[/bold red] ", end="")
-        err.print(str(error), markup=False)
+        say_aside.print("[bold red]error:[/bold red] ", end="")
+        say_aside.print(str(error), markup=False)
         raise typer.Exit(2) from None
 
 
@@ -99,7 +100,7 @@ class Stages:
     def __init__(self):
         self.took, self.since, self.tasks = {}, {}, {}
         self.bars = Progress(TextColumn("{task.description:<7}"), BarColumn(32), TextColumn("{task.fields[count]:>7}"),
-                             TimeRemainingColumn(compact=True, elapsed_when_finished=True), console=err)
+                             TimeRemainingColumn(compact=True, elapsed_when_finished=True), console=say_aside)
 
     def __call__(self, stage: str, done: int, steps: int):
         if stage not in self.tasks:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch import Tensor
 from sorakit.device import pick_device
 from sorakit.diffusion.sampler import Sampler
 from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
-from sorakit.latent.text import PromptEncoder
+from sorakit.latent.text import TextEncoder
 from sorakit.prompt.reader import Reader
 from sorakit.prompt.words import Words
 from sorakit.safety.safety import Safety
@@ -36,7 +36,7 @@ class Pipeline:
     """
 
     prompt: Reader                   # 1 a request to a Brief
-    text_encoder: PromptEncoder      # 2 words to vectors
+    text_encoder: TextEncoder        # 2 words to vectors
     autoencoder: Autoencoder         # 2 frames to latents and back
     sampler: Sampler                 # 3 noise to latents, a step at a time
     transformer: Transformer         # 4 which way each latent moves
@@ -94,7 +94,7 @@ class Pipeline:
         shape = (1, self.autoencoder.channels, 1 + round(seconds * NATIVE_FPS / TIME), height // SPACE, width // SPACE)
         return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
 
-    def known(self, image: UInt8[Tensor, "h w 3"] | None, noise: Float[Tensor, "1 c t h w"]):
+    def known(self, image: UInt8[np.ndarray, "h w 3"] | None, noise: Float[Tensor, "1 c t h w"]):
         """Latents of which the first is the image, and the mask that says so; (None, None) without an image."""
         if image is None:
             return None, None
@@ -115,7 +115,7 @@ def load(weights: str | Path = "nano", device: str | None = None) -> Pipeline:
     stored, words = load_weights(weights), Words.load()
     pipeline = Pipeline(
         prompt=Reader(words),
-        text_encoder=PromptEncoder.from_weights(stored),
+        text_encoder=TextEncoder.from_weights(stored, words),
         autoencoder=Autoencoder.from_weights(stored).to(place),
         sampler=Sampler(),
         transformer=Transformer.from_weights(stored).to(place),
@@ -124,7 +124,7 @@ def load(weights: str | Path = "nano", device: str | None = None) -> Pipeline:
         model=stored.card["preset"],
         device=place,
     )
-    pipeline.text_encoder.encoder.to(place)
+    pipeline.text_encoder.network.to(place)
     pipeline.load_seconds = time.perf_counter() - started
     return pipeline
 

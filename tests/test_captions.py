@@ -6,10 +6,9 @@ from time import perf_counter
 import numpy as np
 import pytest
 
+from sorakit.world import scene as world
 from sorakit.world.captions import SEED_PROMPTS, caption
-from sorakit.world.scene import (
-    CAMERAS, COLOURS, KINDS, MOODS, SETTINGS, STYLES, TIMES, WEATHERS, Scene, Subject, is_held_out, sample,
-)
+from sorakit.world.scene import COLOURS, KINDS, Scene, Subject, is_held_out, sample
 
 MEADOW = Scene((Subject("cat", "orange", "walk"),), "wildflower field")
 
@@ -75,7 +74,8 @@ def test_several_subjects_take_a_number_and_a_plural_verb():
 def test_irregular_plurals(kind, several):
     what = KINDS[kind]
     texts = " ".join(captions(Scene((Subject(kind, "red", what.actions[0], count=2),), what.settings[0]))).lower()
-    assert re.search(rf"\b{several}\b", texts) and not re.search(r"\b(womans|mans|childs|butterflys|fishs|fishes)\b", texts)
+    assert re.search(rf"\b{several}\b", texts)
+    assert not re.search(r"\b(womans|mans|childs|butterflys|fishs|fishes)\b", texts)
 
 
 def test_two_subjects_are_both_named_and_joined():
@@ -116,13 +116,12 @@ def entries():
         yield "kind", kind, Scene((subject,), what.settings[0])
     for colour in COLOURS:
         yield "colour", colour, Scene((Subject("car", colour, "drive"),), "highway")
-    for part, values in (("setting", SETTINGS), ("time", TIMES), ("weather", WEATHERS), ("style", STYLES),
-                         ("mood", MOODS), ("camera", CAMERAS)):
-        for value in values:
+    for part in ("setting", "time", "weather", "style", "mood", "camera"):
+        for value in getattr(world, f"{part}s".upper()):
             yield part, value, Scene((Subject("robot", "red", "walk"),), **{"setting": "city street", part: value})
 
 
-@pytest.mark.parametrize("part, value, scene", [pytest.param(*entry, id=f"{entry[0]}: {entry[1]}") for entry in entries()])
+@pytest.mark.parametrize("part, value, scene", [pytest.param(*entry, id=f"{entry[1]}") for entry in entries()])
 def test_each_entry_of_the_vocabulary_is_said_sometimes(part, value, scene):
     pattern = re.compile(WORDS.get(part, {}).get(value, value))
     assert sum(bool(pattern.search(text.lower())) for text in captions(scene, 400)) >= 4

@@ -31,12 +31,16 @@ class Transformer(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c t h w"], t: Float[Tensor, "b t h w"], words: Float[Tensor, "b l d"],
                 word_mask: Bool[Tensor, "b l"], fps: float = 8.0) -> Float[Tensor, "b c t h w"]:
-        """t is each token's own time in [0, 1]: 0 where the latent is known, 1 where it is still all noise."""
-        x0 = self.predict(x, t, words, word_mask, fps)
-        return (x - x0) / t.clamp_min(MIN_T).unsqueeze(1)
+        """t is each token's own time in [0, 1]: 0 where the latent is known, 1 where it is still all noise.
 
-    def predict(self, x, t, words, word_mask, fps=8.0):
-        """The clean latents x0 that the network sees behind x_t; its velocity is (x_t - x0) / t (Li & He 2025)."""
+        The network is preconditioned (Karras et al. 2022): whatever the time, what it takes and gives has variance
+        about 1. Close to the clean film it gives the velocity, close to pure noise the film itself.
+        """
+        spread = (1 - t).square().add(t.square()).unsqueeze(1)          # variance of x_t, (b, 1, t, h, w)
+        y = self.network(x / spread.sqrt(), t, words, word_mask, fps)
+        return ((2 * t.unsqueeze(1) - 1) * x - spread.sqrt() * y) / spread
+
+    def network(self, x, t, words, word_mask, fps):
         b, _, frames, h, w = x.shape
         tokens = self.embed(rearrange(x, "b c t h w -> b (t h w) c"))                       # (b, n, d)
         condition = F.silu(self.time_embedding(rearrange(t, "b t h w -> b (t h w)"))
@@ -56,9 +60,6 @@ class Transformer(nn.Module):
         model.load_state_dict({name.removeprefix("transformer."): value for name, value in weights.flow.items()
                                if name.startswith("transformer.")})
         return model.eval().requires_grad_(False)
-
-
-MIN_T = 0.05    # velocities are not asked for nearer to the clean film than this
 
 
 class Block(nn.Module):

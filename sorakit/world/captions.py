@@ -18,7 +18,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
 
     Parts go unsaid at random (`SAID`), so that a model learns that what is not asked for is free.
     """
-    pen = _Pen(rng)
+    pen = _Pen(rng, scene)
     told = _told(scene, pen)
     write = pen.pick(_WAYS)
     return _finish(write(scene, told, pen), pen, sentence=write is _sentences)
@@ -36,14 +36,16 @@ USUAL = {"time": "day", "weather": "clear", "style": "natural", "mood": "neutral
 class _Pen:
     """The writer's hand: all chance in one place, on plain floats, as `rng.choice` would cost more than the caption."""
 
-    def __init__(self, rng):
+    def __init__(self, rng, scene):
         self.random = rng.random
+        self.brief = self.chance(0.06)                               # now and then hardly anything is said
+        self.futuristic = scene.style == "cyberpunk" and self.chance(0.5)  # things may be called after the style
 
     def chance(self, p):
         return self.random() < p
 
-    def says(self, part, value, scale=1.0):
-        return self.random() < scale * SAID[part][value != USUAL.get(part)]
+    def says(self, part, value):
+        return self.random() < SAID[part][value != USUAL.get(part)] * (0.3 if self.brief else 1)
 
     def pick(self, options):
         return options[int(self.random() * len(options))]
@@ -57,16 +59,10 @@ class _Pen:
 
 
 def _told(scene, pen):
-    """The parts of the scene that will be said; "briefly" among them means hardly anything."""
-    brief = pen.chance(0.06)
-    scale = 0.2 if brief else 1.0
-    told = [part for part in ("setting", "time", "weather", "style", "mood", "camera")
-            if pen.says(part, getattr(scene, part), scale)]
-    if scene.setting in NO_TIME and "time" in told:
-        told.remove("time")
-    if scene.setting in NO_WEATHER and "weather" in told:
-        told.remove("weather")
-    return (*told, "briefly") if brief else tuple(told)
+    """The parts of the scene that will be said, out of those that can be seen in it."""
+    unseen = ("time",) * (scene.setting in NO_TIME) + ("weather",) * (scene.setting in NO_WEATHER)
+    return [part for part in ("setting", "time", "weather", "style", "mood", "camera")
+            if part not in unseen and pen.says(part, getattr(scene, part))]
 
 
 # --- ways of writing --------------------------------------------------------------------------
@@ -93,7 +89,7 @@ def _phrase(scene, told, pen):
     if tails and pen.chance(0.6):
         shot, tails = _shot(scene, tails, pen)
         text = f"{shot} of {text}"
-    elif "briefly" not in told and pen.chance(0.25):
+    elif not pen.brief and pen.chance(0.25):
         text = f"{pen.pick(FOOTAGE)} of {text}"
     return ", ".join([text, *(pen.pick(MANNERS[part][getattr(scene, part)].tails) for part in tails)])
 
@@ -109,11 +105,10 @@ def _labels(scene, told, pen):
 
 def _tags(scene, told, pen):
     """ "two white horses, snowfield, night, film noir" """
-    scale = 0.2 if "briefly" in told else 1.0
     first = []
     for subject in scene.subjects:
-        doing = [_doing(subject, pen, scale, finite=False)] if pen.chance(0.5 * scale) else []
-        first.append(" ".join([_noun(subject, pen, scale, article=False), *doing]))
+        doing = [_doing(subject, pen, finite=False)] if not pen.brief and pen.chance(0.5) else []
+        first.append(" ".join([_noun(subject, pen, article=False), *doing]))
     rest = [pen.pick_first(PLACES[scene.setting].tags)] if "setting" in told or not first else []
     rest += [pen.pick(WHENS[part][getattr(scene, part)].tags) for part in ("time", "weather") if part in told]
     rest += [pen.pick(MANNERS[part][getattr(scene, part)].tails) for part in _manner(told)]
@@ -173,39 +168,38 @@ def _core(scene, told, pen, finite, fronted=False):
     """Subjects, place, time and weather: a clause if finite ("a dog runs"), otherwise a phrase ("a dog running")."""
     adjective, when = _when(scene, told, pen)
     if not scene.subjects:
-        view = pen.pick(NEON.get(scene.setting, VIEWS[scene.setting])
-                        if scene.style == "cyberpunk" and pen.chance(0.4) else VIEWS[scene.setting])
+        view = pen.pick(NEON.get(scene.setting, VIEWS[scene.setting]) if pen.futuristic else VIEWS[scene.setting])
         opening = pen.pick(("this is ", "we see ", "the film shows ", "the video shows ", "", "")) if finite else ""
         return " ".join([opening + _with_adjective(view, adjective), *when])
-    subjects, scale = scene.subjects, 0.2 if "briefly" in told else 1.0
+    subjects = scene.subjects
     if len(subjects) == 2 and pen.chance(0.05):
         subjects = subjects[:1]
-    acting = finite or pen.chance(SAID["action"][0] * scale)
+    acting = finite or pen.says("action", None)
     around = when
     if "setting" in told:
         if not finite and scene.setting not in NO_TIME and pen.chance(0.08):  # "a rainy street with a car"
-            seen = " and ".join(_act(subject, pen, scale, finite, acting) for subject in subjects)
+            seen = " and ".join(_act(subject, pen, finite, acting) for subject in subjects)
             return " ".join([_name(scene, adjective, pen), *when, "with", seen])
         around = [_place(scene, subjects, acting, adjective, pen), *when]
-    who = _who(subjects, pen, scale, finite, acting)
+    who = _who(subjects, pen, finite, acting)
     if finite and around and not fronted and pen.chance(0.22):
         front = around.pop(int(pen.random() * len(around)))
         return f"{front}, {' '.join([who, *around])}"
     return " ".join([who, *around])
 
 
-def _who(subjects, pen, scale, finite, acting):
+def _who(subjects, pen, finite, acting):
     """One subject or two, and what they do."""
     if len(subjects) == 1:
         if finite and pen.chance(0.06):
             there = "there is" if subjects[0].count == 1 else "there are"
-            return f"{there} {_act(subjects[0], pen, scale, False, acting)}"
-        return _act(subjects[0], pen, scale, finite, acting)
+            return f"{there} {_act(subjects[0], pen, False, acting)}"
+        return _act(subjects[0], pen, finite, acting)
     a, b = subjects if pen.chance(0.6) else subjects[::-1]
     if not acting or pen.chance(0.5):                                # a man walks beside a dog
-        return f"{_act(a, pen, scale, finite, acting)} {_beside(a, b, pen)} {_noun(b, pen, scale)}"
+        return f"{_act(a, pen, finite, acting)} {_beside(a, b, pen)} {_noun(b, pen)}"
     joint = pen.pick(("while", "as", "and") if finite else ("and", "with", "beside"))
-    return f"{_act(a, pen, scale, finite, acting)} {joint} {_act(b, pen, scale, finite, acting)}"
+    return f"{_act(a, pen, finite, acting)} {joint} {_act(b, pen, finite, acting)}"
 
 
 def _beside(a, b, pen):
@@ -219,24 +213,24 @@ def _airborne(subject):
     return subject.action == "fly" or subject.action == "float" and KINDS[subject.kind].medium == "air"
 
 
-def _act(subject, pen, scale, finite, acting):
+def _act(subject, pen, finite, acting):
     """A subject and what it does: "two dogs run to the left", or if not finite "two dogs running to the left"."""
-    who = _noun(subject, pen, scale)
-    return f"{who} {_doing(subject, pen, scale, finite)}" if acting else who
+    who = _noun(subject, pen)
+    return f"{who} {_doing(subject, pen, finite)}" if acting else who
 
 
-def _doing(subject, pen, scale, finite):
+def _doing(subject, pen, finite):
     """ "runs quickly to the left", or if not finite "running quickly to the left"."""
     verbs = KIND_VERBS.get((subject.kind, subject.action)) or VERBS[subject.action]
     verb = verbs[0] if subject.speed == "slow" else pen.pick_first(verbs)  # a slow dog runs, but does not dash
     adverb = ""
-    if subject.action != "sit" and pen.says("speed", subject.speed, scale):
+    if subject.action != "sit" and pen.says("speed", subject.speed):
         if (subject.speed, subject.action) in SPEED_VERBS and pen.chance(0.5):
             verb = pen.pick(SPEED_VERBS[subject.speed, subject.action])
         else:
             adverb = pen.pick(SPEED_WORDS[subject.speed])
     heading = ""
-    if subject.direction != "still" and " " not in verb.plural and pen.says("direction", subject.direction, scale):
+    if subject.direction != "still" and " " not in verb.plural and pen.says("direction", subject.direction):
         heading = pen.pick(HEADINGS[subject.direction])
     return " ".join(filter(None, [_conjugated(verb, subject.count, pen, finite), adverb, heading]))
 
@@ -249,10 +243,10 @@ def _conjugated(verb, count, pen, finite):
     return verb.singular if count == 1 else verb.plural
 
 
-def _noun(subject, pen, scale, article=True):
+def _noun(subject, pen, article=True):
     """ "a small red car", "three women in blue", "the dog"; without article "red car"."""
     noun = pen.pick_first(KIND_WORDS[subject.kind].nouns)[subject.count > 1]
-    before, after = _qualities(subject, noun, pen, scale)
+    before, after = _qualities(subject, noun, pen)
     if subject.count > 1:
         before = [pen.pick(NUMBERS[subject.count]), *before]
     elif article:
@@ -260,16 +254,18 @@ def _noun(subject, pen, scale, article=True):
     return " ".join([*before, noun, *after])
 
 
-def _qualities(subject, noun, pen, scale):
+def _qualities(subject, noun, pen):
     """Size, colour and an adjective that changes nothing: the words before the noun, and those after it."""
     before, after = [], []
     people = subject.kind in CLOTHES
-    if pen.says("size", subject.size, scale):
+    if pen.says("size", subject.size):
         before.append(pen.pick((PEOPLE_SIZES if people else SIZES)[subject.size]))
     words = KIND_WORDS[subject.kind]
-    if pen.chance(0.1 * scale) and not any(flavour in noun for flavour in words.flavours):
+    if pen.futuristic and subject.kind in FUTURISTIC and pen.chance(0.4):
+        before.append("futuristic")
+    elif not pen.brief and pen.chance(0.1) and not any(flavour in noun for flavour in words.flavours):
         before.append(pen.pick(words.flavours))
-    if words.coloured and pen.says("colour", subject.colour, max(scale, 0.5)):
+    if words.coloured and pen.says("colour", subject.colour):
         colour = pen.pick_first(COLOURS[subject.colour])
         if not people:
             before.append(colour)
@@ -311,14 +307,12 @@ def _place(scene, subjects, acting, adjective, pen):
 
 def _name(scene, adjective, pen):
     names = PLACES[scene.setting].names
-    if scene.style == "cyberpunk" and scene.setting in NEON and pen.chance(0.35):
-        names = NEON[scene.setting]
-    return _with_adjective(pen.pick_first(names), adjective)
+    return _with_adjective(pen.pick_first(NEON.get(scene.setting, names) if pen.futuristic else names), adjective)
 
 
 def _with_adjective(noun, adjective):
-    """The adjective goes behind the article, if there is one."""
-    if not adjective:
+    """The adjective goes behind the article, if there is one; never twice ("a snowy snowy field")."""
+    if not adjective or adjective in noun:
         return noun
     article, _, rest = noun.partition(" ")
     return f"{article} {adjective} {rest}" if article in ("a", "the") else f"{adjective} {noun}"
@@ -362,14 +356,14 @@ KIND_WORDS = {
     "man": _kind("man/men, guy, young man/young men, gentleman/gentlemen, person/people", "stylish, cool, smart"),
     "child": _kind("child/children, kid, toddler, youngster, young child/young children", "happy, playful, cute"),
     "dancer": _kind("dancer, ballerina, ballet dancer, performer, stage dancer", "graceful, elegant, talented"),
-    "robot": _kind("robot, android, humanoid robot, machine, droid", "shiny, friendly, metal, futuristic"),
-    "car": _kind("car, automobile, sports car, vehicle, motor car, sedan", "shiny, sleek, futuristic, stylish, modern"),
+    "robot": _kind("robot, android, humanoid robot, machine, droid", "shiny, friendly, metal"),
+    "car": _kind("car, automobile, sports car, vehicle, motor car, sedan", "shiny, sleek, stylish, modern"),
     "boat": _kind("boat, sailboat, ship, sailing boat, yacht, vessel", "wooden, lone, pretty, sturdy"),
     "train": _kind("train, railway train, passenger train, locomotive", "long, old, modern, passing"),
     "bicycle": _kind("bicycle, bike, cycle, push bike, city bike", "shiny, old, stylish, vintage"),
     "hot-air balloon": _kind("hot-air balloon, hot air balloon, balloon, air balloon",
                              "colourful, beautiful, round, floating"),
-    "rocket": _kind("rocket, spaceship, space rocket, rocket ship, spacecraft", "shiny, powerful, mighty, futuristic"),
+    "rocket": _kind("rocket, spaceship, space rocket, rocket ship, spacecraft", "shiny, powerful, mighty"),
     "planet": _kind("planet, world, globe, alien planet", "distant, mysterious, strange, beautiful"),
 }
 
@@ -536,7 +530,8 @@ PLACES = {
         ("a park", "the park", "a city park", "a green park", "a public garden"),
         ("in",), ("through", "across"), ("over", "above", "across"), ("park", "city park", "green park")),
 }
-NEON = {  # what a place may be called in the cyberpunk style
+FUTURISTIC = ("car", "robot", "train", "rocket", "bicycle")  # what may be called so in the cyberpunk style
+NEON = {  # what a place may be called in that style
     "city street": ("a futuristic city", "a futuristic city street", "a neon-lit street", "a cyberpunk city"),
     "tokyo street": ("a futuristic Tokyo street", "a neon-drenched Tokyo street", "a cyberpunk street in Tokyo"),
     "highway": ("a neon-lit highway", "a futuristic highway", "a glowing highway"),
@@ -649,7 +644,7 @@ MANNERS = {
             ("drawn in pencil", "it looks like a pencil sketch", "the style is a hand-drawn sketch")),
     },
     "mood": {
-        "neutral": _Manner(("plain", "simple"), ("neutral mood", "calm mood"), ("the mood is neutral",)),
+        "neutral": _Manner(("calm", "quiet"), ("neutral mood", "calm mood"), ("the mood is neutral",)),
         "cheerful": _Manner(
             ("cheerful", "happy", "joyful", "bright and cheerful"),
             ("cheerful mood", "cheerful", "in a cheerful mood", "happy atmosphere", "joyful", "upbeat mood"),

@@ -226,7 +226,6 @@ class Backdrop:
     layers: list[Layer]
     ground: float = 0.84          # y of the ground under subjects' feet
     horizon: float = 0.6          # y of the horizon
-    water: float | None = None    # y where boats lie, where that is not the ground
     mirror: float = 0.0           # 0..1: how strongly the ground mirrors subjects (water, wet street)
     shadows: bool = True          # subjects cast shadows here
     sky: bool = True              # the sky is drawn behind it

@@ -151,7 +151,7 @@ def _cast(scene: Scene, backdrop: Backdrop, aspect: float, rng: np.random.Genera
         centre = rng.uniform(-0.06, 0.06) * aspect
         if len(scene.subjects) > 1:
             centre += (-0.22, 0.22)[number] * aspect
-        row = {"ground": backdrop.ground, "rail": backdrop.ground, "water": backdrop.water or backdrop.ground,
+        row = {"ground": backdrop.ground, "rail": backdrop.ground, "water": backdrop.ground,
                "under": 0.5, "space": 0.5, "air": 0.34}[kind.medium if grounded or kind.medium != "ground" else "air"]
         if grounded and kind.medium == "air":
             row = backdrop.ground
@@ -263,7 +263,7 @@ class _Film:
         place, bones = actor.pose(t)
         shapes = actor.rig.shapes
         afloat = KINDS[actor.subject.kind].medium == "water"
-        if actor.grounded and self.backdrop.mirror > 0 and (afloat or self.backdrop.water is None):
+        if actor.grounded and self.backdrop.mirror > 0:
             flip = (1.0, 0.0, 0.0, 0.0, -0.8, 1.8 * actor.y)  # about the feet
             canvas.saveLayerAlpha(None, int(110 * self.backdrop.mirror))
             self._paint_shapes(canvas, shapes, actor.paints, bones, compose(view, flip))
@@ -376,7 +376,7 @@ def _drop_shadow(density: float) -> skia.Paint:
 
 def _shading(shape, light: Light, style: str) -> skia.Paint:
     """The shape's colour in this light, as a gradient from its lit top to its dim underside."""
-    colour = shape.colour if shape.emissive else light.lit(shape.colour)
+    colour = shape.colour if shape.emissive else light.lit(shape.colour, 1 + 0.25 * light.glow)  # lamps help at night
     depth = 0.0 if shape.emissive or style == "paper cut-out" else shape.shade
     bounds = shape.path.getBounds()
     top = mix(colour, mix(scale(colour, 1.22), light.key, 0.12), depth)

@@ -1,0 +1,189 @@
+"""Trains the text encoder and the transformer together, on cached latents of the drawn world and its captions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from tqdm import tqdm
+
+from ..device import autocast, pick_device
+from ..diffusion.flow import RectifiedFlow, draw_known
+from ..diffusion.sampler import Sampler
+from ..latent.autoencoder import Autoencoder
+from ..latent.text import MAX_WORDS, CaptionTransformer
+from ..prompt.words import Words
+from ..transformer.model import Transformer
+from ..types import Conditioning
+from ..weights import save_weights
+from .autoencoder import PRESETS as AUTOENCODERS
+from .autoencoder import to_floats
+from .data import captions_of, load_shard, render_shards
+from .loop import Loop, join_processes
+from .muon import Muon
+
+PRESETS = {  # width and depth of the transformer, and how many films a step
+    "nano": {"width": 224, "depth": 8, "heads": 7, "batch": 24},
+    "base": {"width": 448, "depth": 14, "heads": 14, "batch": 512},
+}
+MUON_LR, ADAM_LR = 0.01, 1e-3
+DROP_CAPTION = 0.1       # so that guidance has something to steer away from
+LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
+        "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
+        "waves on a beach with seagulls", "a dancer on a stage", "a forest at dawn", "a black cat in snow")
+
+
+class FlowModel(nn.Module):
+    """The two networks that learn together."""
+
+    def __init__(self, channels: int, word_width: int, width: int, depth: int, heads: int):
+        super().__init__()
+        self.text = CaptionTransformer(word_width, width, heads)
+        self.transformer = Transformer(channels, width, depth, heads)
+
+    def forward(self, latents, vectors, mask, known, noise, t):
+        words, word_mask = self.text(vectors, mask)
+        return RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t)
+
+
+def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/flow",
+          autoencoder: str | Path = "checkpoints/autoencoder", data: str | Path = "checkpoints/data",
+          clips: int = 3000, seed: int = 1, workers: int = 1, batch: int | None = None, device: str | None = None
+          ) -> Path:
+    """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
+
+    The latents of `clips` clips are made once and kept beside the rendered shards.
+    """
+    rank, ranks = join_processes()
+    device = pick_device(device)
+    torch.manual_seed(seed)
+    size = {key: value for key, value in PRESETS[preset].items() if key != "batch"}
+    batch = batch or PRESETS[preset]["batch"]
+    autoencoder = Path(autoencoder)
+    eyes = Autoencoder(**AUTOENCODERS[preset])
+    eyes.load_state_dict(load_file(autoencoder / "autoencoder.safetensors"))
+    eyes = eyes.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    words = Words.load()
+    table = torch.from_numpy(words.vectors).to(device)
+    store = cache_latents(eyes, words, data, clips, seed=seed, workers=workers)
+    model = FlowModel(eyes.channels, words.vectors.shape[1], **size).to(device)
+    loop = Loop(out, model, optimisers(model), minutes=minutes)
+
+    def step(n: int):
+        draw = torch.Generator().manual_seed(seed * 1_000_003 + n)
+        latents, ids, mask = store.batch(batch, draw)
+        known = draw_known((batch, *latents.shape[2:]), draw)
+        noise, t = torch.randn(latents.shape, generator=draw), RectifiedFlow().times(batch, draw)
+        mask = mask & (torch.rand(batch, 1, generator=draw) >= DROP_CAPTION)
+        latents, ids, mask, known, noise, t = (v[rank::ranks].to(device) for v in (latents, ids, mask, known, noise, t))
+        with autocast(device):
+            return model(latents, table[ids], mask, known, noise, t), len(latents)
+
+    loop.run(step, look=lambda: _look(model, loop, eyes, words, Path(out) / "look.png"))
+    card = json.loads((autoencoder / "autoencoder.json").read_text())
+    card |= {"preset": preset, "text": {"word_width": words.vectors.shape[1], "width": size["width"],
+                                        "heads": size["heads"]},
+             "transformer": {"channels": eyes.channels, **size}, "commit": _commit(),
+             "flow_training": {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "clips_seen": loop.clips,
+                               "different_clips": clips, "batch": batch, "data_seed": seed, "device": device.type}}
+    return save_weights(Path(out) / "weights", eyes.state_dict(), loop.averaged(), card) if rank == 0 else Path(out)
+
+
+def optimisers(model: FlowModel) -> list[torch.optim.Optimizer]:
+    """Muon for the hidden matrices, AdamW for everything else."""
+    parts = {"qkv": 3, "word_kv": 2, "in_proj_weight": 3}
+    hidden, other = {1: [], 2: [], 3: []}, []
+    for name, weight in model.named_parameters():
+        if weight.ndim == 2 and (".blocks." in name or ".layers." in name):
+            hidden[next((n for key, n in parts.items() if key in name), 1)].append(weight)
+        else:
+            other.append(weight)
+    return [Muon([{"params": weights, "parts": n} for n, weights in hidden.items()], lr=MUON_LR),
+            torch.optim.AdamW(other, lr=ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
+
+
+# --- the cache of latents ---------------------------------------------------------------------------
+
+
+@dataclass
+class LatentStore:
+    """Latents and caption tokens in memory, bucketed by shape."""
+
+    buckets: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]     # latents fp16, ids, mask
+
+    def batch(self, size: int, draw: torch.Generator):
+        """Films of one shape: latents (b, c, t, h, w), ids (b, l) and mask (b, l). One batch in 16 is of stills."""
+        lengths = torch.tensor([float(len(bucket[0])) for bucket in self.buckets])
+        latents, ids, mask = self.buckets[int(torch.multinomial(lengths, 1, generator=draw))]
+        pick = torch.randint(len(latents), (size,), generator=draw)
+        words = torch.randint(ids.shape[1], (size,), generator=draw)
+        frames = 1 if torch.rand((), generator=draw) < 1 / 16 else latents.shape[2]
+        return latents[pick, :, :frames].float(), ids[pick, words].long(), mask[pick, words]
+
+
+def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int, *, seed: int, workers: int = 1
+                  ) -> LatentStore:
+    """Render what is missing, encode it once with this autoencoder, and load all of it."""
+    data = Path(data)
+    where = next(eyes.parameters()).device
+    mark = hashlib.sha256(b"".join(v.cpu().numpy().tobytes() for v in eyes.state_dict().values())).hexdigest()[:12]
+    paths = [data / f"{seed}-{k:05d}.npz" for k in range(-(-clips // 50))]
+    cached = [path.with_name(f"{path.stem}.{mark}.safetensors") for path in paths]
+    if not all(path.exists() for path in cached):
+        render_shards(data, clips, seed=seed, workers=workers)
+    shapes: dict[tuple, list] = {}
+    for k, (path, latents) in enumerate(zip(tqdm(paths, desc="encoding", unit="shard"), cached)):
+        if not latents.exists():
+            frames, _, scenes = load_shard(path)
+            with torch.no_grad():
+                z = torch.cat([eyes.encode(to_floats(clip).to(where)).cpu() for clip in frames])
+            captions = [captions_of(scene, seed, k * len(scenes) + i) for i, scene in enumerate(scenes)]
+            ids, mask = words.encode([text for texts in captions for text in texts], MAX_WORDS)
+            beside = latents.with_suffix(".tmp")
+            save_file({"z": z.half().contiguous(), "ids": torch.from_numpy(ids).short().view(len(z), -1, MAX_WORDS),
+                       "mask": torch.from_numpy(mask).view(len(z), -1, MAX_WORDS)}, beside)
+            beside.replace(latents)
+        shard = load_file(latents)
+        shapes.setdefault(tuple(shard["z"].shape[1:]), []).append(shard)
+    return LatentStore([tuple(torch.cat([shard[key] for shard in shards]) for key in ("z", "ids", "mask"))
+                        for shards in shapes.values()])
+
+
+@torch.no_grad()
+def _look(model, loop, eyes, words, path: Path) -> None:
+    """Films of the prompts in LOOK with the averaged weights, three frames each, on one sheet."""
+    import cv2
+
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(loop.average)
+    device = next(model.parameters()).device
+    null = model.text(torch.zeros(1, 1, words.vectors.shape[1], device=device), torch.zeros(1, 1, dtype=torch.bool,
+                                                                                            device=device))
+    rows = []
+    for k, prompt in enumerate(LOOK):
+        ids, mask = words.encode([prompt], MAX_WORDS)
+        given = model.text(torch.from_numpy(words.vectors[ids]).to(device), torch.from_numpy(mask).to(device))
+        noise = torch.randn((1, eyes.channels, 5, 5, 9), generator=torch.Generator().manual_seed(k)).to(device)
+        with autocast(device):
+            film = Sampler()(model.transformer, noise, Conditioning(*given, *null), steps=20, guidance=4.0)
+        frames = ((eyes.decode(film.values.float()).clamp(-1, 1) + 1) * 127.5).byte()[0].permute(1, 2, 3, 0).cpu()
+        rows.append(torch.cat([frames[i] for i in (1, 8, 15)], 1))
+    sheet = np.concatenate([torch.cat(rows[:4]).numpy(), torch.cat(rows[4:]).numpy()], 1)
+    cv2.imwrite(str(path), cv2.resize(sheet[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
+    model.load_state_dict(kept)
+
+
+def _commit() -> str:
+    """The repository's commit, or "unknown" outside of one."""
+    try:
+        return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True,
+                              cwd=Path(__file__).parent).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,44 @@
+"""One thread a test process, and shapes checked at every call, before anything of sorakit is imported."""
+
+import sys
+from pathlib import Path
+
+import jaxtyping
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+torch.set_num_threads(1)
+jaxtyping.install_import_hook(["sorakit.types", "sorakit.videofile", "sorakit.prompt", "sorakit.latent", "sorakit.diffusion",
+                               "sorakit.transformer", "sorakit.synthesis", "sorakit.safety", "sorakit.pipeline",
+                               "sorakit.views"], "typecheck.check")
+
+
+@pytest.fixture
+def unchecked():
+    """For calls with what does not fit: users have no checks of types, so the error must come from sorakit itself."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory):
+    """A folder of weights as `sorakit train` writes them, of a model that is small and untrained."""
+    from sorakit.latent.autoencoder import Autoencoder
+    from sorakit.latent.text import CaptionTransformer
+    from sorakit.prompt.words import Words
+    from sorakit.transformer.model import Transformer
+    from sorakit.weights import save_weights
+
+    torch.manual_seed(0)
+    card = {"preset": "tiny", "autoencoder": {"channels": 8, "width": 8},
+            "text": {"word_width": Words.load().vectors.shape[1], "width": 64, "heads": 2},
+            "transformer": {"channels": 8, "width": 64, "depth": 2, "heads": 2}}
+    autoencoder = Autoencoder(**card["autoencoder"])
+    text, transformer = CaptionTransformer(**card["text"]), Transformer(**card["transformer"])
+    for weight in transformer.parameters():                   # zeros, where training starts, would not read the prompt
+        torch.nn.init.normal_(weight, std=0.1)
+    flow = {f"text.{name}": value for name, value in text.state_dict().items()}
+    flow |= {f"transformer.{name}": value for name, value in transformer.state_dict().items()}
+    return save_weights(tmp_path_factory.mktemp("weights") / "tiny", autoencoder.state_dict(), flow, card)
