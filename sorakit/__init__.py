@@ -1,9 +1,13 @@
 """sorakit: text-to-video that can be taken apart. `sorakit.load("nano")("a prompt")` is a film."""
 
 import importlib
+import os
 import sys
 
 __version__ = "0.1.0"
+
+# Torch's threads otherwise spin while they wait for each other: 13 times slower as soon as another program is at work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {"load": "pipeline", "Pipeline": "pipeline", "Video": "types", "Brief": "types", "Conditioning": "types",
           "Latents": "types", "DenoisingStep": "types", "Verdict": "types", "Refused": "safety.safety",

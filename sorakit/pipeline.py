@@ -86,7 +86,7 @@ class Pipeline:
         video = self.safety.release(video, model=self.model, seed=seed)                          # 6 mark
         return dataclasses.replace(video, timings=clock.stop())
 
-    def noise(self, seconds: float, aspect: str, seed: int) -> Float[Tensor, "1 c t h w"]:
+    def noise(self, seconds: float, aspect: str, seed: int) -> Float[Tensor, "1 c t i j"]:
         """Where a film starts: drawn on the CPU, so that a seed means the same everywhere."""
         check_number("seconds", seconds, 0, MAX_SECONDS)
         check_number("seed", seed, 0, 2**63 - 1, numbers.Integral)
@@ -94,7 +94,7 @@ class Pipeline:
         shape = (1, self.autoencoder.channels, 1 + round(seconds * NATIVE_FPS / TIME), height // SPACE, width // SPACE)
         return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
 
-    def known(self, image: UInt8[np.ndarray, "h w 3"] | None, noise: Float[Tensor, "1 c t h w"]):
+    def known(self, image: UInt8[np.ndarray, "h w 3"] | None, noise: Float[Tensor, "1 c t i j"]):
         """Latents of which the first is the image, and the mask that says so; (None, None) without an image."""
         if image is None:
             return None, None

@@ -140,7 +140,8 @@ class Video:
         first, last = (None if s is None else round(s * self.fps) for s in (span.start, span.stop))
         frames = self.frames[first:last]
         if not len(frames):
-            raise ValueError(f"no frame lies between {span.start} and {span.stop} s: the film is {self.seconds:g} s long")
+            raise ValueError(f"no frame lies between {span.start} and {span.stop} s: the film is {self.seconds:g} s "
+                             "long")
         return dataclasses.replace(self, frames=frames)
 
     def save(self, path: str | Path) -> Path:

@@ -69,7 +69,7 @@ def find_ffmpeg() -> str:
 
 
 def _write_video(path, frames, fps, metadata, codec):
-    if frames.shape[1] % 2 or frames.shape[2] % 2:       # 4:2:0, the only kind that every player takes, needs even sizes
+    if frames.shape[1] % 2 or frames.shape[2] % 2:       # 4:2:0, the one kind that every player takes, needs even sizes
         frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
     _, height, width, _ = frames.shape
     command = [find_ffmpeg(), "-y", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}",

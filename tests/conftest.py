@@ -9,9 +9,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(1)
-jaxtyping.install_import_hook(["sorakit.types", "sorakit.videofile", "sorakit.prompt", "sorakit.latent", "sorakit.diffusion",
-                               "sorakit.transformer", "sorakit.synthesis", "sorakit.safety", "sorakit.pipeline",
-                               "sorakit.views"], "typecheck.check")
+CHECKED = ("types", "videofile", "prompt", "latent", "diffusion", "transformer", "synthesis", "safety", "pipeline",
+           "views")
+jaxtyping.install_import_hook([f"sorakit.{name}" for name in CHECKED], "typecheck.check")
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Reader:
         """
         prompt, negative = plain("prompt", prompt), plain("negative", negative)
         if not prompt:
-            raise ValueError("prompt is empty; say what the film should show: 'a golden retriever runs through a field'")
+            raise ValueError("prompt is empty; say what the film should show: 'a golden retriever in a field'")
         tokens = tuple(token for token, _, _ in self.words.tokens(prompt))
         if not any(token != UNKNOWN and token.strip("#").isalnum() for token in tokens):
             raise ValueError(f"prompt={shortened(prompt)!r} has no word that the model knows; it reads English")

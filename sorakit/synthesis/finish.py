@@ -37,7 +37,8 @@ def output_size(aspect: str, height: int | None = None) -> tuple[int, int]:
         height = SHORT_SIDE * y // min(x, y)
     lowest, highest = HEIGHTS
     if not isinstance(height, int) or not lowest <= height <= highest or height % 2:
-        raise ValueError(f"height={height!r} does not fit; it takes an even number of pixels from {lowest} to {highest}")
+        raise ValueError(f"height={height!r} does not fit; it takes an even number of pixels from {lowest} to "
+                         f"{highest}")
     return height, round(height * x / y / 2) * 2
 
 

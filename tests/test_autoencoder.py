@@ -1,0 +1,81 @@
+"""The autoencoder is causal, starts as principal components, and takes what it says it takes."""
+
+import numpy as np
+import pytest
+import torch
+
+from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Untrained, but with every weight away from zero, so that whatever could leak does."""
+    torch.manual_seed(0)
+    model = Autoencoder(channels=8, width=8).eval()
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    return model
+
+
+@torch.no_grad()
+def test_shapes_there_and_back(model):
+    for frames, height, width in ((17, 80, 144), (1, 112, 112), (5, 144, 80)):
+        latents = model.encode(torch.rand(2, 3, frames, height, width))
+        assert latents.shape == (2, 8, 1 + (frames - 1) // TIME, height // SPACE, width // SPACE)
+        assert model.decode(latents).shape == (2, 3, frames, height, width)
+
+
+@torch.no_grad()
+def test_a_latent_depends_on_no_later_frame(model):
+    frames = torch.rand(1, 3, 17, 32, 48)
+    changed = frames.clone()
+    changed[:, :, 9:] = torch.rand(1, 3, 8, 32, 48)                    # frames 9.. belong to latents 3 and 4
+    before, after = model.encode(frames), model.encode(changed)
+    assert torch.equal(before[:, :, :3], after[:, :, :3])
+    assert (before[:, :, 3:] != after[:, :, 3:]).any()
+
+
+@torch.no_grad()
+def test_a_decoded_frame_depends_on_no_later_latent(model):
+    latents = torch.randn(1, 8, 5, 2, 3)
+    changed = latents.clone()
+    changed[:, :, 3:] = torch.randn(1, 8, 2, 2, 3)
+    before, after = model.decode(latents), model.decode(changed)
+    assert torch.allclose(before[:, :, :9], after[:, :, :9], atol=1e-6)
+    assert not torch.allclose(before[:, :, 9:], after[:, :, 9:])
+
+
+@torch.no_grad()
+def test_the_first_frame_alone_has_the_latent_that_it_has_in_a_film(model):
+    frames = torch.rand(1, 3, 5, 32, 32)
+    assert torch.allclose(model.encode(frames)[:, :, :1], model.encode(frames[:, :, :1]), atol=1e-6)
+
+
+@torch.no_grad()
+def test_it_starts_as_the_best_linear_map():
+    """Before any training the network's own part is 0, and what is left is principal component analysis."""
+    rng = torch.Generator().manual_seed(0)
+    basis = torch.randn(8, 3 * TIME * SPACE * SPACE, generator=rng)
+    patches = torch.randn(60, 8, generator=rng) @ basis                 # truth: patches of exactly 8 dimensions
+    frames = patches.view(60, 3, TIME, SPACE, SPACE)
+    frames = frames[:, :, :1].repeat(1, 1, 5, 1, 1)                     # still films: all four frames alike
+    model = Autoencoder(channels=8, width=8)
+    share = model.start_from_principal_components(frames)
+    assert share[:8].sum() > 0.999
+    assert torch.allclose(model.decode(model.encode(frames)), frames, atol=1e-2 * frames.abs().max())
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 80, 144), (1, 3, 17, 81, 144), (1, 3, 17, 80, 140)])
+def test_a_film_that_does_not_fit_is_named(model, shape):
+    with pytest.raises(ValueError, match=r"takes 1 \+ 4k frames"):
+        model.encode(torch.zeros(shape))
+
+
+def test_the_decoder_costs_at_most_25_thousand_operations_a_pixel():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = Autoencoder(channels=64, width=64)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        frames = model.decode(torch.zeros(1, 64, 5, 5, 9))
+    assert counter.get_total_flops() / np.prod(frames.shape[2:]) < 28_000      # the three frames before the first too
+    assert counter.get_total_flops() / (20 * 80 * 144) < 25_000

@@ -1,0 +1,137 @@
+"""The command line: what it makes, what it says, and what it leaves behind when it cannot or is stopped."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import imageio_ffmpeg
+import pytest
+from typer.testing import CliRunner
+
+from sorakit.cli import app
+
+PROMPT = "a golden retriever runs through a field"
+
+
+@pytest.fixture
+def run(tiny_weights, tmp_path, monkeypatch):
+    """Runs `sorakit generate` in an empty folder with a tiny model; returns its result."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: CliRunner().invoke(app, ["generate", *args, "--weights", str(tiny_weights), "--device", "cpu"])
+
+
+def test_generate_makes_the_film_that_was_asked_for(run, tmp_path):
+    result = run(PROMPT, "--aspect", "9:16", "--seconds", "1", "--seed", "7", "--steps", "2", "--guidance", "3",
+                 "--negative", "rain", "--height", "128", "-o", "films/dog.mp4")
+    assert result.exit_code == 0, result.output
+    frames, seconds = imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "films" / "dog.mp4"))
+    assert (frames, seconds) == (9, pytest.approx(9 / 8, abs=0.02))
+    meta = next(imageio_ffmpeg.read_frames(str(tmp_path / "films" / "dog.mp4")))
+    assert (meta["size"], meta["fps"]) == ((72, 128), 8.0)
+
+
+def test_generate_prints_where_the_film_is_and_what_each_stage_took(run, tmp_path):
+    result = run(PROMPT, "--steps", "1", "--seconds", "0.5", "-o", "dog.gif")
+    where, what, stages = result.stdout.strip().splitlines()
+    assert where == str(tmp_path / "dog.gif")
+    assert what == "0.6 s, 5 frames of 432 x 768, seed 0"
+    assert re.fullmatch(r"load [\d.]+ s · read [\d.]+ s · sample [\d.]+ s · decode [\d.]+ s · finish [\d.]+ s · "
+                        r"save [\d.]+ s", stages)
+
+
+@pytest.mark.parametrize("args, said", [
+    ([""], "prompt is empty"),
+    (["a dog " * 2000], "prompt has 12,000 characters; it takes up to 2,000"),
+    (["a naked man"], "prompt is refused: sexual content ('naked')"),
+    ([PROMPT, "--aspect", "4:5"], "aspect='4:5' is not one of 16:9, 9:16, 1:1"),
+    ([PROMPT, "--height", "1000000"], "height=1000000 does not fit"),
+    ([PROMPT, "--seconds", "1e9"], "seconds=1000000000.0 does not fit"),
+    ([PROMPT, "--steps", "-3"], "steps=-3 does not fit"),
+    ([PROMPT, "--image", "none.png"], "none.png"),
+    ([PROMPT, "-o", "film.avi"], "'film.avi' does not end in one of .mp4, .webm, .gif"),
+    ([PROMPT, "-o", "/proc/film.mp4"], "'/proc/film.mp4' cannot be written"),
+    ([PROMPT, "--device", "abacus"], "device='abacus' is not on this machine"),
+    ([PROMPT, "--guidance", "strong"], "--guidance"),
+    ([PROMPT, "--weights", "[none]"], "weights='[none]' is neither a shipped preset"),
+])
+def test_bad_input_is_one_clear_line_and_code_2_and_no_file(tiny_weights, tmp_path, monkeypatch, args, said):
+    monkeypatch.chdir(tmp_path)
+    defaults = [] if "--weights" in args else ["--weights", str(tiny_weights)]
+    result = CliRunner().invoke(app, ["generate", *args, *defaults], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert said in result.stderr and "Traceback" not in result.output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("harm, said", [
+    (lambda folder: next(folder.glob("flow-*")).write_bytes(b"noise"), "does not have the sha256 of its card"),
+    (lambda folder: next(folder.glob("flow-*")).unlink(), "is missing"),
+    (lambda folder: (folder / "card.json").write_text("{"), "card.json of weights="),
+    (lambda folder: (folder / "card.json").unlink(), "nor a folder with a card.json"),
+])
+def test_damaged_weights_are_one_clear_line_and_code_2_and_no_file(tiny_weights, tmp_path, monkeypatch, harm, said):
+    shutil.copytree(tiny_weights, tmp_path / "weights")
+    harm(tmp_path / "weights")
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    result = CliRunner().invoke(app, ["generate", PROMPT, "--weights", "../weights"])
+    assert result.exit_code == 2
+    assert said in result.stderr and "Traceback" not in result.output
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_no_ffmpeg_is_said_before_the_work(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nonexistent/ffmpeg")
+    result = run(PROMPT)
+    assert result.exit_code == 2
+    assert "pip install imageio-ffmpeg" in result.stderr and "sample" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_ctrl_c_ends_with_130_a_word_and_no_file(tiny_weights, tmp_path):
+    command = [sys.executable, "-m", "sorakit.cli", "generate", PROMPT, "--steps", "1000", "--seconds", "10",
+               "--weights", str(tiny_weights), "--device", "cpu"]
+    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": os.getcwd()})
+    said, deadline = b"", time.monotonic() + 60
+    while b"/1000" not in said:                                             # it samples
+        said += os.read(child.stderr.fileno(), 4096)
+        assert child.poll() is None and time.monotonic() < deadline, said
+    child.send_signal(signal.SIGINT)
+    stdout, rest = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert b"cancelled; film.mp4 was not written" in rest and b"Traceback" not in rest
+    assert stdout == b"" and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", ["autoencoder", "flow"])
+def test_train_asks_the_recipe_for_what_was_asked(what, tmp_path, monkeypatch):
+    import importlib
+
+    recipe, asked = importlib.import_module(f"sorakit.training.{what}"), {}
+    monkeypatch.setattr(recipe, "train", lambda **given: asked.update(given))
+    result = CliRunner().invoke(app, ["train", what, "--preset", "base", "--minutes", "3", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert asked == {"preset": "base", "minutes": 3.0, "out": tmp_path, "device": None}
+
+
+@pytest.mark.parametrize("args, words", [
+    ([], ["generate", "train", "Text to video"]),
+    (["generate"], ["--aspect", "--seed", "--negative", "16:9, 9:16 or 1:1", "For example"]),
+    (["train"], ["autoencoder", "flow"]),
+    (["train", "flow"], ["--preset", "--minutes", "--out"]),
+])
+def test_help_names_what_there_is(args, words):
+    result = CliRunner().invoke(app, [*args, "--help"], env={"COLUMNS": "120", "TERM": "dumb"})
+    assert result.exit_code == 0
+    assert all(word in result.stdout for word in words), result.stdout
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys, sorakit.cli; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

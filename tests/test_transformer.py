@@ -1,0 +1,100 @@
+"""The transformer sees what its parts say it sees, and starts where its preconditioning says."""
+
+import pytest
+import torch
+
+from sorakit.latent.text import CaptionTransformer
+from sorakit.transformer.model import Block, Transformer, rotary_angles, rotate
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    model = Transformer(channels=6, width=64, depth=2, heads=2)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    return model.eval()
+
+
+def inputs(frames=3, h=2, w=4, words=5):
+    torch.manual_seed(1)
+    return (torch.randn(2, 6, frames, h, w), torch.rand(2, frames, h, w), torch.randn(2, words, 64),
+            torch.ones(2, words, dtype=torch.bool))
+
+
+def test_rotary_attention_depends_on_distances_only():
+    torch.manual_seed(0)
+    q, k = torch.randn(1, 32), torch.randn(1, 32)
+    place = rotary_angles(8, 4, 6, 8.0).view(8, 4, 6, 16)
+    score = lambda a, b: (rotate(q, place[a][None]) * rotate(k, place[b][None])).sum()
+    assert torch.allclose(score((0, 0, 0), (2, 1, 3)), score((4, 2, 1), (6, 3, 4)), atol=1e-4)
+    assert not torch.allclose(score((0, 0, 0), (2, 1, 3)), score((0, 0, 0), (3, 1, 3)), atol=1e-2)
+
+
+def test_rotation_keeps_lengths():
+    x = torch.randn(7, 32)
+    assert torch.allclose(rotate(x, rotary_angles(7, 1, 1, 8.0)).norm(dim=-1), x.norm(dim=-1), atol=1e-5)
+
+
+def test_time_is_in_seconds_so_that_twice_the_rate_has_twice_the_frames():
+    slow, fast = rotary_angles(3, 1, 1, 8.0), rotary_angles(5, 1, 1, 16.0)
+    assert torch.allclose(slow, fast[::2])
+
+
+def test_places_are_in_frame_heights_from_the_centre():
+    grid = rotary_angles(1, 4, 6, 8.0).view(4, 6, 16)
+    assert torch.allclose(grid[..., 6:], -grid.flip(0, 1)[..., 6:], atol=1e-6)
+    square = rotary_angles(1, 4, 4, 8.0).view(4, 4, 16)
+    assert torch.allclose(grid[:, 1:5], square, atol=1e-6)
+
+
+def test_space_attention_stays_in_its_frame_and_time_attention_does_not():
+    torch.manual_seed(0)
+    x = torch.randn(1, 12, 64)
+    changed = x.clone()
+    changed[:, 8:] += 1                                                 # the last of three frames of four patches
+    for axis, stays in (("space", True), ("time", False)):
+        block = Block(64, 2, axis)
+        place = rotary_angles(3, 2, 2, 8.0)
+        before, after = (block.self_attention(v, place, 3)[:, :8] for v in (x, changed))
+        assert torch.allclose(before, after, atol=1e-5) == stays
+
+
+@torch.no_grad()
+def test_masked_words_change_nothing(model):
+    x, t, words, mask = inputs()
+    mask[:, 3:] = False
+    changed = words.clone()
+    changed[:, 3:] = 9.0
+    assert torch.allclose(model(x, t, words, mask), model(x, t, changed, mask), atol=1e-5)
+    changed[:, 2] = 9.0
+    assert not torch.allclose(model(x, t, words, mask), model(x, t, changed, mask), atol=1e-3)
+
+
+@torch.no_grad()
+def test_each_token_has_its_own_time(model):
+    x, t, words, mask = inputs()
+    changed = t.clone()
+    changed[:, 0] = 0.0
+    assert not torch.allclose(model(x, t, words, mask), model(x, changed, words, mask), atol=1e-3)
+
+
+@torch.no_grad()
+def test_untrained_it_gives_the_best_guess_for_data_of_variance_one():
+    """For x0 ~ N(0, 1) the optimal velocity is E[noise - x0 | x_t] = (2t - 1) x_t / ((1 - t)^2 + t^2)."""
+    model = Transformer(channels=6, width=64, depth=2, heads=2)
+    x, t, words, mask = inputs()
+    spread = (1 - t).square() + t.square()
+    assert torch.allclose(model(x, t, words, mask), ((2 * t - 1) / spread).unsqueeze(1) * x, atol=1e-5)
+
+
+@torch.no_grad()
+def test_an_empty_caption_leaves_the_summary_and_padding_changes_nothing():
+    torch.manual_seed(0)
+    text = CaptionTransformer(word_width=16, width=64, heads=2).eval()
+    vectors, mask = torch.randn(1, 6, 16), torch.tensor([[True, True, True, False, False, False]])
+    out, out_mask = text(vectors, mask)
+    assert out.shape == (1, 7, 64) and out_mask.tolist() == [[True] * 4 + [False] * 3]
+    assert torch.allclose(out[:, :4], text(vectors[:, :3], mask[:, :3])[0], atol=1e-5)
+    empty, empty_mask = text(vectors, torch.zeros_like(mask))
+    assert empty_mask.sum() == 1 and torch.isfinite(empty[:, 0]).all()
