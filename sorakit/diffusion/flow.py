@@ -31,7 +31,8 @@ class RectifiedFlow:
         times = t.view(-1, 1, 1, 1).expand(known.shape).masked_fill(known, 0.0)
         velocity = transformer(self.interpolate(x0, noise, times), times, words, word_mask)
         error = (velocity.float() - self.velocity(x0, noise)).square().mean(1)       # (b, t, h, w)
-        return (error * ~known).sum() / (~known).sum().clamp_min(1)
+        unknown = (~known).flatten(1).sum(1).clamp_min(1)
+        return ((error * ~known).flatten(1).sum(1) / unknown).mean()                 # every film counts alike
 
 
 def draw_known(shape: tuple[int, int, int, int], generator: torch.Generator) -> Bool[Tensor, "b t h w"]:

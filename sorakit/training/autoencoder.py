@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from einops import rearrange
 from safetensors.torch import save_file
-from torch.nn import functional as F
 
 from ..device import autocast, pick_device
 from ..latent.autoencoder import Autoencoder
@@ -25,7 +24,8 @@ HELD_OUT = 10_000_019    # data seed of clips that no training sees
 
 def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/autoencoder",
           data: str | Path = "checkpoints/data", clips: int = 3000, batch: int = 4, crop: int = 64, frames: int = 9,
-          seed: int = 0, workers: int = 1, device: str | None = None) -> dict:
+          seed: int = 0, workers: int = 1, device: str | None = None, max_steps: int | None = None,
+          test_clips: int = 200) -> dict:
     """Train, or go on training, for so many minutes in all; returns the scores and writes `autoencoder.safetensors`.
 
     Each step takes `batch` crops of `frames` x `crop` x `crop` pixels, each from another of the `clips` clips.
@@ -43,7 +43,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     bent = [*model.encoder.parameters(), *model.decoder.parameters()]
     optimiser = torch.optim.AdamW([{"params": straight, "lr": STRAIGHT_LR}, {"params": bent, "lr": LR}],
                                   betas=(0.9, 0.98), weight_decay=0.0)
-    loop = Loop(out, model, [optimiser], minutes=minutes)
+    loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps)
 
     def step(n: int):
         rng = np.random.default_rng([seed, n, 2])
@@ -56,7 +56,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     loop.run(step, look=lambda: _look(model, library, Path(out) / "look.png"))
     model.load_state_dict(loop.averaged())
     _normalise(model, first.to(device))
-    scores = evaluate(model, data, device=str(device))
+    scores = evaluate(model, data, test_clips)
     if rank == 0:
         Path(out).mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()},
@@ -86,7 +86,7 @@ def to_floats(frames: np.ndarray) -> torch.Tensor:
 
 
 @torch.no_grad()
-def evaluate(model: Autoencoder, data: str | Path, clips: int = 200, device: str | None = None) -> dict[str, float]:
+def evaluate(model: Autoencoder, data: str | Path, clips: int = 200) -> dict[str, float]:
     """PSNR in dB on clips that no training saw, per clip and then averaged: by weather, and inside subjects."""
     where = next(model.parameters()).device
     psnr: dict[str, list[float]] = {}

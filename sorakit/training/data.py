@@ -35,7 +35,8 @@ def captions_of(scene: Scene, seed: int, index: int) -> list[str]:
     return [caption(scene, rng) for _ in range(CAPTIONS)]
 
 
-def render_shards(folder: str | Path, clips: int, *, seed: int = 0, workers: int = 1, quiet: bool = False) -> list[Path]:
+def render_shards(folder: str | Path, clips: int, *, seed: int = 0, workers: int = 1, quiet: bool = False
+                  ) -> list[Path]:
     """Draw clips 0 .. clips - 1 of a data seed into a folder; shards that are there already are kept.
 
     Shard k is `seed-k.npz` with frames (50, 17, h, w, 3) uint8, masks (packed bits of (50, 17, h, w), True on

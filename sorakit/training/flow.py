@@ -55,8 +55,8 @@ class FlowModel(nn.Module):
 
 def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/flow",
           autoencoder: str | Path = "checkpoints/autoencoder", data: str | Path = "checkpoints/data",
-          clips: int = 3000, seed: int = 1, workers: int = 1, batch: int | None = None, device: str | None = None
-          ) -> Path:
+          clips: int = 3000, seed: int = 1, workers: int = 1, batch: int | None = None, device: str | None = None,
+          max_steps: int | None = None) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
     The latents of `clips` clips are made once and kept beside the rendered shards.
@@ -74,7 +74,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     table = torch.from_numpy(words.vectors).to(device)
     store = cache_latents(eyes, words, data, clips, seed=seed, workers=workers)
     model = FlowModel(eyes.channels, words.vectors.shape[1], **size).to(device)
-    loop = Loop(out, model, optimisers(model), minutes=minutes)
+    loop = Loop(out, model, optimisers(model), minutes=minutes, max_steps=max_steps)
 
     def step(n: int):
         draw = torch.Generator().manual_seed(seed * 1_000_003 + n)

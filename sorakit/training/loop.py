@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import ctypes
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +25,15 @@ class Loop:
     next loss. Several processes (torchrun) each take their part of every batch.
     """
 
-    def __init__(self, out: str | Path, model: nn.Module, optimisers: list, *, minutes: float, every: float = 120):
+    def __init__(self, out: str | Path, model: nn.Module, optimisers: list, *, minutes: float,
+                 max_steps: int | None = None, every: float = 120):
+        keep_memory()
         self.out = Path(out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.model, self.optimisers = model, optimisers
         self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
         self.average = {name: value.detach().clone().float() for name, value in model.state_dict().items()}
-        self.minutes, self.every = minutes, every
+        self.minutes, self.max_steps, self.every = minutes, max_steps or float("inf"), every
         self.n, self.spent, self.clips = 0, 0.0, 0
         if (self.out / "checkpoint.pt").exists():
             self._load()
@@ -41,7 +46,7 @@ class Loop:
         bar = tqdm(total=round(self.minutes * 60), initial=round(self.spent), unit="s", disable=not first,
                    bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} s{postfix}")
         curve = []
-        while self._agree(self.spent < self.minutes * 60):
+        while self._agree(self.spent < self.minutes * 60 and self.n < self.max_steps):
             factor = min(1.0, (self.n + 1) / WARMUP, (1 - self.spent / (60 * self.minutes)) / COOLDOWN)
             for optimiser, rates in zip(self.optimisers, self.rates):
                 for group, rate in zip(optimiser.param_groups, rates):
@@ -113,6 +118,15 @@ class Loop:
         self.average, self.n, self.spent, self.clips = kept["average"], kept["n"], kept["spent"], kept["clips"]
         for optimiser, state in zip(self.optimisers, kept["optimisers"]):
             optimiser.load_state_dict(state)
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep freed memory instead of giving it back: a training step on a CPU is then a quarter faster."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):                  # another C library
+            c = ctypes.CDLL("libc.so.6")
+            c.mallopt(-4, 0)                                                 # M_MMAP_MAX: never map a block apart
+            c.mallopt(-1, 2**31 - 1)                                         # M_TRIM_THRESHOLD
 
 
 def join_processes() -> tuple[int, int]:

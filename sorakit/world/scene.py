@@ -33,7 +33,8 @@ CAMERAS = ("static", "pan left", "pan right", "zoom in", "zoom out", "tracking")
 _LAND = ("wildflower field", "beach", "city street", "tokyo street", "forest", "mountain lake", "desert", "snowfield",
          "park")
 _STREETS = ("city street", "tokyo street", "highway")
-_AIR = ("wildflower field", "beach", "city street", "forest", "mountain lake", "desert", "snowfield", "open sea", "park")
+_AIR = ("wildflower field", "beach", "city street", "forest", "mountain lake", "desert", "snowfield", "open sea",
+        "park")
 _COATS = ("brown", "black", "white", "grey", "golden", "orange", "red", "blue", "purple", "pink", "green", "yellow")
 _ANY = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 

@@ -1,0 +1,143 @@
+"""Training survives a SIGKILL, is the same on two processes as on one, and ends in weights that make films."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from sorakit.training.data import NATIVE, captions_of, load_shard, render_shards, scene_of
+from sorakit.training.loop import Loop
+from sorakit.training.muon import Muon, orthogonal
+from sorakit.world.scene import is_held_out
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    render_shards(folder, 50, seed=1, quiet=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def autoencoder(data, tmp_path_factory):
+    """Barely trained, by the command that trains for real."""
+    from sorakit.training.autoencoder import train
+
+    out = tmp_path_factory.mktemp("autoencoder")
+    scores = train("nano", 1, out, data, clips=50, seed=1, batch=2, max_steps=3, test_clips=50)
+    assert 15 < scores["clear"] < 40 and scores["subjects in clear weather"] < scores["clear"]
+    return out
+
+
+def test_clips_are_what_their_seed_says_and_never_held_out(data):
+    frames, masks, scenes = load_shard(data / "1-00000.npz")
+    assert frames.shape == (50, 17, *NATIVE["16:9"], 3) and masks.shape == frames.shape[:-1]
+    assert scenes[7] == scene_of(1, 7) and not any(map(is_held_out, scenes))
+    assert all((masks[i].any() == 0) for i, scene in enumerate(scenes) if not scene.subjects)
+    assert captions_of(scenes[7], 1, 7) == captions_of(scenes[7], 1, 7)
+
+
+def test_muon_takes_the_nearest_orthogonal_matrix():
+    torch.manual_seed(0)
+    for shape in ((32, 32), (96, 32), (32, 96), (3, 32, 32)):
+        g = torch.randn(shape)
+        values = torch.linalg.svdvals(orthogonal(g))
+        assert values.min() > 0.5 and values.max() < 1.4
+        u, _, v = torch.linalg.svd(g, full_matrices=False)
+        alike = torch.nn.functional.cosine_similarity(orthogonal(g).flatten(), (u @ v).flatten(), 0)
+        assert alike > 0.97
+
+
+def test_muon_steps_as_torch_does():
+    """The same update as `torch.optim.Muon` up to its bf16 rounding."""
+    torch.manual_seed(0)
+    ours, theirs = (torch.nn.Parameter(torch.ones(24, 24)) for _ in range(2))
+    a = Muon([{"params": [ours]}], lr=0.1, weight_decay=0.0)
+    b = torch.optim.Muon([theirs], lr=0.1, weight_decay=0.0)
+    for _ in range(2):
+        ours.grad = torch.randn(24, 24)
+        theirs.grad = ours.grad.clone()
+        a.step(), b.step()
+    moved = torch.nn.functional.cosine_similarity((ours - 1).flatten(), (theirs - 1).flatten(), 0)
+    assert moved > 0.99 and abs((ours - 1).norm() / (theirs - 1).norm() - 1) < 0.05
+
+
+SCRIPT = """
+import sys, time, torch
+from sorakit.training.loop import Loop
+torch.manual_seed(0)
+model = torch.nn.Linear(4, 4)
+loop = Loop(sys.argv[1], model, [torch.optim.AdamW(model.parameters(), lr=0.01)], minutes=5, max_steps=int(sys.argv[2]),
+            every=0.2)
+def step(n):
+    loss = model(torch.randn(8, 4, generator=torch.Generator().manual_seed(n))).square().mean()
+    print("LOSS", n, repr(loss.item()), flush=True)
+    time.sleep(float(sys.argv[3]))
+    return loss, 8
+loop.run(step)
+"""
+
+
+def test_a_killed_run_goes_on_with_the_very_next_loss(tmp_path):
+    losses = lambda text: dict(re.findall(r"LOSS (\d+) (\S+)", text))
+    whole = subprocess.run([sys.executable, "-c", SCRIPT, tmp_path / "whole", "60", "0"], capture_output=True, text=True,
+                           env=ENVIRONMENT, check=True).stdout
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, tmp_path / "killed", "60", "0.05"], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT) as killed:
+        deadline = time.time() + 60
+        while not (tmp_path / "killed" / "checkpoint.pt").exists() and time.time() < deadline:
+            time.sleep(0.02)
+        killed.send_signal(signal.SIGKILL)
+    rest = subprocess.run([sys.executable, "-c", SCRIPT, tmp_path / "killed", "60", "0"], capture_output=True, text=True,
+                          env=ENVIRONMENT, check=True).stdout
+    truth, again = losses(whole), losses(rest)
+    assert 0 < len(again) < 60 and "0" not in again and "59" in again
+    assert all(truth[n] == loss for n, loss in again.items())
+
+
+def test_a_checkpoint_is_never_half_written(tmp_path, monkeypatch):
+    model = torch.nn.Linear(2, 2)
+    loop = Loop(tmp_path, model, [torch.optim.SGD(model.parameters(), lr=0.1)], minutes=1)
+    loop._save([])
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def breaks(value, path):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", breaks)
+    with pytest.raises(OSError, match="disk full"):
+        loop._save([])
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+PARALLEL = """
+import sys
+from sorakit.training.flow import train
+train("nano", 5, sys.argv[1], sys.argv[2], sys.argv[3], clips=50, seed=1, batch=4, max_steps=2, device="cpu")
+"""
+
+
+def test_two_processes_train_the_same_model_as_one_and_it_makes_films(tmp_path, data, autoencoder):
+    from sorakit.pipeline import load
+    from sorakit.weights import load_weights
+
+    script = tmp_path / "parallel.py"
+    script.write_text(PARALLEL)
+    for out, command in (("one", [sys.executable]),
+                         ("two", [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"])):
+        subprocess.run([*command, script, tmp_path / out, autoencoder, data], check=True, env=ENVIRONMENT,
+                       capture_output=True, timeout=300)
+    one, two = (load_weights(tmp_path / out / "weights") for out in ("one", "two"))
+    assert one.card["flow_training"]["clips_seen"] == two.card["flow_training"]["clips_seen"] == 8
+    moved = {name: (value - two.flow[name]).abs().max().item() for name, value in one.flow.items()}
+    assert max(moved.values()) < 2e-3, max(moved, key=moved.get)
+    video = load(tmp_path / "one" / "weights", device="cpu")("a dog", steps=2, seconds=0.5)
+    assert video.frames.std() > 1
