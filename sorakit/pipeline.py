@@ -55,10 +55,10 @@ class Pipeline:
         Args:
             negative: what guidance steers away from.
             image: the first frame: a path, a PIL image or a uint8 array (h, w, 3).
-            seconds: length, up to 10; models draw 1 + 4k frames at 8 a second, and the nearest such length is made.
+            seconds: length, up to 10; models draw 1 + 2k frames at 8 a second, and the nearest such length is made.
             aspect: "16:9", "9:16" or "1:1".
             steps: denoising steps; more are slower and finer.
-            guidance: how hard the prompt pulls; 1 is not at all more than the model's own idea of it.
+            guidance: how hard the prompt pulls; 1 is no more than the model would by itself.
             height: of the film in pixels; by default its short side has 432.
 
         Raises:

@@ -1,6 +1,5 @@
 """The autoencoder is causal, starts as principal components, and takes what it says it takes."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -27,9 +26,9 @@ def test_shapes_there_and_back(model):
 
 @torch.no_grad()
 def test_a_latent_depends_on_no_later_frame(model):
-    frames = torch.rand(1, 3, 17, 32, 48)
+    frames = torch.rand(1, 3, 9, 32, 48)
     changed = frames.clone()
-    changed[:, :, 9:] = torch.rand(1, 3, 8, 32, 48)                    # frames 9.. belong to latents 3 and 4
+    changed[:, :, 5:] = torch.rand(1, 3, 4, 32, 48)                    # frames 5.. belong to latents 3 and 4
     before, after = model.encode(frames), model.encode(changed)
     assert torch.equal(before[:, :, :3], after[:, :, :3])
     assert (before[:, :, 3:] != after[:, :, 3:]).any()
@@ -41,8 +40,8 @@ def test_a_decoded_frame_depends_on_no_later_latent(model):
     changed = latents.clone()
     changed[:, :, 3:] = torch.randn(1, 8, 2, 2, 3)
     before, after = model.decode(latents), model.decode(changed)
-    assert torch.allclose(before[:, :, :9], after[:, :, :9], atol=1e-6)
-    assert not torch.allclose(before[:, :, 9:], after[:, :, 9:])
+    assert torch.allclose(before[:, :, :5], after[:, :, :5], atol=1e-6)
+    assert not torch.allclose(before[:, :, 5:], after[:, :, 5:])
 
 
 @torch.no_grad()
@@ -58,7 +57,7 @@ def test_it_starts_as_the_best_linear_map():
     basis = torch.randn(8, 3 * TIME * SPACE * SPACE, generator=rng)
     patches = torch.randn(60, 8, generator=rng) @ basis                 # truth: patches of exactly 8 dimensions
     frames = patches.view(60, 3, TIME, SPACE, SPACE)
-    frames = frames[:, :, :1].repeat(1, 1, 5, 1, 1)                     # still films: all four frames alike
+    frames = frames[:, :, :1].repeat(1, 1, 3, 1, 1)                     # still films: both frames alike
     model = Autoencoder(channels=8, width=8)
     share = model.start_from_principal_components(frames)
     assert share[:8].sum() > 0.999
@@ -67,15 +66,14 @@ def test_it_starts_as_the_best_linear_map():
 
 @pytest.mark.parametrize("shape", [(1, 3, 16, 80, 144), (1, 3, 17, 81, 144), (1, 3, 17, 80, 140)])
 def test_a_film_that_does_not_fit_is_named(model, shape):
-    with pytest.raises(ValueError, match=r"takes 1 \+ 4k frames"):
+    with pytest.raises(ValueError, match=r"takes 1 \+ 2k frames"):
         model.encode(torch.zeros(shape))
 
 
 def test_the_decoder_costs_at_most_25_thousand_operations_a_pixel():
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = Autoencoder(channels=64, width=64)
+    model = Autoencoder()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        frames = model.decode(torch.zeros(1, 64, 5, 5, 9))
-    assert counter.get_total_flops() / np.prod(frames.shape[2:]) < 28_000      # the three frames before the first too
-    assert counter.get_total_flops() / (20 * 80 * 144) < 25_000
+        model.decode(torch.zeros(1, model.channels, 9, 5, 9))
+    assert counter.get_total_flops() / (18 * 80 * 144) < 25_000                # all the frames that it works out

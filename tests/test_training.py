@@ -10,9 +10,10 @@ import time
 import pytest
 import torch
 
-from sorakit.training.data import NATIVE, captions_of, load_shard, render_shards, scene_of
+from sorakit.training.data import captions_of, load_shard, render_shards, scene_of
 from sorakit.training.loop import Loop
 from sorakit.training.muon import Muon, orthogonal
+from sorakit.types import NATIVE_SIZES
 from sorakit.world.scene import is_held_out
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -38,7 +39,7 @@ def autoencoder(data, tmp_path_factory):
 
 def test_clips_are_what_their_seed_says_and_never_held_out(data):
     frames, masks, scenes = load_shard(data / "1-00000.npz")
-    assert frames.shape == (50, 17, *NATIVE["16:9"], 3) and masks.shape == frames.shape[:-1]
+    assert frames.shape == (50, 17, *NATIVE_SIZES["16:9"], 3) and masks.shape == frames.shape[:-1]
     assert scenes[7] == scene_of(1, 7) and not any(map(is_held_out, scenes))
     assert all((masks[i].any() == 0) for i, scene in enumerate(scenes) if not scene.subjects)
     assert captions_of(scenes[7], 1, 7) == captions_of(scenes[7], 1, 7)
@@ -87,17 +88,15 @@ loop.run(step)
 
 def test_a_killed_run_goes_on_with_the_very_next_loss(tmp_path):
     losses = lambda text: dict(re.findall(r"LOSS (\d+) (\S+)", text))
-    whole = subprocess.run([sys.executable, "-c", SCRIPT, tmp_path / "whole", "60", "0"], capture_output=True, text=True,
-                           env=ENVIRONMENT, check=True).stdout
+    run = lambda name: subprocess.run([sys.executable, "-c", SCRIPT, tmp_path / name, "60", "0"], capture_output=True,
+                                      text=True, env=ENVIRONMENT, check=True).stdout
     with subprocess.Popen([sys.executable, "-c", SCRIPT, tmp_path / "killed", "60", "0.05"], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT) as killed:
         deadline = time.time() + 60
         while not (tmp_path / "killed" / "checkpoint.pt").exists() and time.time() < deadline:
             time.sleep(0.02)
         killed.send_signal(signal.SIGKILL)
-    rest = subprocess.run([sys.executable, "-c", SCRIPT, tmp_path / "killed", "60", "0"], capture_output=True, text=True,
-                          env=ENVIRONMENT, check=True).stdout
-    truth, again = losses(whole), losses(rest)
+    truth, again = losses(run("whole")), losses(run("killed"))
     assert 0 < len(again) < 60 and "0" not in again and "59" in again
     assert all(truth[n] == loss for n, loss in again.items())
 
@@ -131,8 +130,8 @@ def test_two_processes_train_the_same_model_as_one_and_it_makes_films(tmp_path, 
 
     script = tmp_path / "parallel.py"
     script.write_text(PARALLEL)
-    for out, command in (("one", [sys.executable]),
-                         ("two", [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"])):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for out, command in (("one", [sys.executable]), ("two", torchrun)):
         subprocess.run([*command, script, tmp_path / out, autoencoder, data], check=True, env=ENVIRONMENT,
                        capture_output=True, timeout=300)
     one, two = (load_weights(tmp_path / out / "weights") for out in ("one", "two"))

@@ -80,12 +80,14 @@ def test_each_token_has_its_own_time(model):
 
 
 @torch.no_grad()
-def test_untrained_it_gives_the_best_guess_for_data_of_variance_one():
-    """For x0 ~ N(0, 1) the optimal velocity is E[noise - x0 | x_t] = (2t - 1) x_t / ((1 - t)^2 + t^2)."""
+def test_untrained_it_gives_the_best_guess_that_ignores_everything_but_the_scale():
+    """For x0 ~ N(0, s^2) the optimal velocity E[noise - x0 | x_t] is (t - (1 - t) s^2) x_t / ((1 - t)^2 s^2 + t^2)."""
     model = Transformer(channels=6, width=64, depth=2, heads=2)
+    model.scale.copy_(torch.linspace(0.2, 3, 6))
     x, t, words, mask = inputs()
-    spread = (1 - t).square() + t.square()
-    assert torch.allclose(model(x, t, words, mask), ((2 * t - 1) / spread).unsqueeze(1) * x, atol=1e-5)
+    s, t_ = model.scale.view(-1, 1, 1, 1), t.unsqueeze(1)
+    best = (t_ - (1 - t_) * s.square()) * x / ((1 - t_).square() * s.square() + t_.square())
+    assert torch.allclose(model(x, t, words, mask), best, atol=1e-5)
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ class RectifiedFlow:
 
     def times(self, batch: int, generator: torch.Generator | None = None) -> Float[Tensor, " b"]:
         """Logit-normal times: most training where the film's layout is decided (Esser et al. 2024)."""
-        return torch.sigmoid(torch.randn(batch, generator=generator) + 0.2)
+        return torch.sigmoid(torch.randn(batch, generator=generator) + 0.8)
 
     def loss(self, transformer, x0, words, word_mask, known, noise, t) -> Float[Tensor, ""]:
         """Mean squared error of the velocity over the tokens that are not known.
@@ -40,17 +40,17 @@ def draw_known(shape: tuple[int, int, int, int], generator: torch.Generator) -> 
     or last few, both ends, or scattered patches. This is the one mechanism behind every creative tool."""
     b, frames, h, w = shape
     known = torch.zeros(shape, dtype=torch.bool)
-    draw = torch.rand(b, 4, generator=generator)
-    for i, (kind, some, more, share) in enumerate(draw.tolist()):
-        k = 1 + int(some * (frames - 1))
+    draw = torch.rand(b, 3, generator=generator)
+    for i, (kind, some, share) in enumerate(draw.tolist()):
+        k = 1 + int(some * (frames - 1))                              # 1 .. frames - 1
         if kind < 0.5 or frames == 1:
             continue
         if kind < 0.7:
             known[i, 0] = True
         elif kind < 0.78:
-            known[i, :k] = k < frames
+            known[i, :k] = True
         elif kind < 0.84:
-            known[i, -k:] = k < frames
+            known[i, -k:] = True
         elif kind < 0.92:
             known[i, [0, -1]] = True
         else:

@@ -1,4 +1,4 @@
-"""A causal video autoencoder: 16 x 16 pixels x 4 frames become one latent vector, and back.
+"""A causal video autoencoder: 16 x 16 pixels x 2 frames become one latent vector, and back.
 
 Both ways start from a straight line: a linear map of whole patches (set to their principal components, which no
 other linear map beats), to which a small convolutional network adds what a line cannot say.
@@ -12,17 +12,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SPACE, TIME = 16, 4     # pixels and frames to one latent, in each direction
+SPACE, TIME = 16, 2     # pixels and frames to one latent, in each direction
 
 
 class Autoencoder(nn.Module):
-    """Frames `(b, 3, 1 + 4k, h, w)` in [-1, 1] to latents `(b, c, 1 + k, h / 16, w / 16)` and back.
+    """Frames `(b, 3, 1 + 2k, h, w)` in [-1, 1] to latents `(b, c, 1 + k, h / 16, w / 16)` and back.
 
-    Causal: latent k depends on frames up to 4k only, and frame n is decoded from latents up to ceil(n / 4). The
+    Causal: latent k depends on frames up to 2k only, and frame n is decoded from latents up to ceil(n / 2). The
     first frame stands alone (as if it had been still before), so one frame is a film too.
     """
 
-    def __init__(self, channels: int = 48, width: int = 64):
+    def __init__(self, channels: int = 192, width: int = 64):
         super().__init__()
         self.channels, self.width = channels, width
         patch = 3 * TIME * SPACE * SPACE
@@ -34,7 +34,7 @@ class Autoencoder(nn.Module):
         self.register_buffer("std", torch.ones(channels))
 
     def encode(self, frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b c k i j"]:
-        """Normalised latents. Raises ValueError for lengths other than 1 + 4k and sizes other than multiples of 16."""
+        """Normalised latents. Raises ValueError for lengths other than 1 + 2k and sizes other than multiples of 16."""
         _, _, t, h, w = frames.shape
         if t % TIME != 1 or h % SPACE or w % SPACE:
             raise ValueError(f"frames of shape {tuple(frames.shape)} do not fit: the autoencoder takes 1 + {TIME}k "
@@ -47,7 +47,7 @@ class Autoencoder(nn.Module):
         return self.from_raw(latents * self.std.view(-1, 1, 1, 1) + self.mean.view(-1, 1, 1, 1))
 
     def raw_latents(self, frames):
-        frames = torch.cat([frames[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), frames], 2)   # (b, 3, 4 + 4k, h, w)
+        frames = torch.cat([frames[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), frames], 2)   # (b, 3, 2 + 2k, h, w)
         patches = rearrange(frames, "b c (k t) (i y) (j x) -> b k i j (c t y x)", t=TIME, y=SPACE, x=SPACE)
         straight = rearrange(self.to_latent(patches), "b k i j c -> b c k i j")
         return straight + self.encoder(frames)
@@ -61,8 +61,8 @@ class Autoencoder(nn.Module):
     def start_from_principal_components(self, frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, " patch"]:
         """Set the straight lines to the principal components of the patches of these frames (Pearson 1901).
 
-        Latents then start out with the patches' own scale divided by that of the strongest ones. Returns the share
-        of the variance that each component carries.
+        Strong components are damped and weak ones raised half-way to one scale. Returns the share of the variance
+        that each component carries.
         """
         frames = torch.cat([frames[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), frames], 2)
         patches = rearrange(frames, "b c (k t) (i y) (j x) -> (b k i j) (c t y x)", t=TIME, y=SPACE, x=SPACE)
@@ -85,50 +85,48 @@ class Autoencoder(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Patches of 8 x 8, halved twice in time and once in space between residual blocks."""
+    """Patches of 8 x 8, halved in time and in space between two residual blocks."""
 
     def __init__(self, channels: int, width: int):
         super().__init__()
         fine, coarse = 2 * width, 4 * width
         self.patchify = nn.Conv2d(3 * 64, fine, 1)
         self.fine = Block(fine)
-        self.down = nn.Conv2d(fine * 2 * 4, coarse, 1)                # 2 frames, 2 x 2 cells
+        self.down = nn.Conv2d(fine * TIME * 4, coarse, 1)             # 2 frames, 2 x 2 cells
         self.coarse = Block(coarse)
-        self.out = nn.Conv2d(coarse * 2, channels, 1)                 # 2 frames
+        self.out = nn.Conv2d(coarse, channels, 1)
         nn.init.zeros_(self.out.weight), nn.init.zeros_(self.out.bias)
 
     def forward(self, frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b c k i j"]:
         b = len(frames)
         x = F.pixel_unshuffle(rearrange(frames, "b c t h w -> (b t) c h w"), 8)
         x = self.fine(self.patchify(x), b)                                                   # (b t, 2w, h/8, w/8)
-        x = F.pixel_unshuffle(rearrange(x, "(b t two) c h w -> (b t) (two c) h w", b=b, two=2), 2)
-        x = self.coarse(self.down(x), b)                                                     # (b t/2, 4w, h/16, w/16)
-        x = self.out(rearrange(x, "(b t two) c h w -> (b t) (two c) h w", b=b, two=2))
+        x = F.pixel_unshuffle(rearrange(x, "(b k t) c h w -> (b k) (t c) h w", b=b, t=TIME), 2)
+        x = self.out(self.coarse(self.down(x), b))                                           # (b k, c, h/16, w/16)
         return rearrange(x, "(b k) c i j -> b c k i j", b=b)
 
 
 class Decoder(nn.Module):
-    """The way back: doubled twice in time and space, to cells of 4 x 4 pixels of single frames."""
+    """The way back: doubled twice in space and once in time, to cells of 4 x 4 pixels of single frames."""
 
     def __init__(self, channels: int, width: int):
         super().__init__()
-        coarse, middle, fine = 6 * width, 3 * width, width
+        coarse, middle, fine = 5 * width, 3 * width, width
         self.start = nn.Conv2d(channels, coarse, 3, padding=1)
         self.coarse = Block(coarse)
-        self.up1 = nn.Conv2d(coarse, middle * 2 * 4, 1)               # 2 frames, 2 x 2 cells
+        self.up1 = nn.Conv2d(coarse, middle * 4, 1)                   # 2 x 2 cells
         self.middle = Block(middle)
-        self.up2 = nn.Conv2d(middle, fine * 2 * 4, 1)
+        self.up2 = nn.Conv2d(middle, fine * TIME * 4, 1)              # 2 frames, 2 x 2 cells
         self.fine = Block(fine)
-        self.out = nn.Conv2d(fine, 3 * 16, 3, padding=1)
+        self.out = nn.Conv2d(fine, 3 * 16, 1)
         nn.init.zeros_(self.out.weight), nn.init.zeros_(self.out.bias)
 
     def forward(self, latents: Float[Tensor, "b c k i j"]) -> Float[Tensor, "b 3 t h w"]:
         b = len(latents)
-        x = self.coarse(self.start(rearrange(latents, "b c k i j -> (b k) c i j")), b)       # (b k, 6w, h/16, w/16)
-        x = rearrange(F.pixel_shuffle(self.up1(x), 2), "(b k) (two c) h w -> (b k two) c h w", b=b, two=2)
-        x = self.middle(x, b)                                                                # (b 2k, 3w, h/8, w/8)
-        x = rearrange(F.pixel_shuffle(self.up2(x), 2), "(b k) (two c) h w -> (b k two) c h w", b=b, two=2)
-        x = self.out(self.fine(x, b))                                                        # (b 4k, 48, h/4, w/4)
+        x = self.coarse(self.start(rearrange(latents, "b c k i j -> (b k) c i j")), b)       # (b k, 5w, h/16, w/16)
+        x = self.middle(F.pixel_shuffle(self.up1(x), 2), b)                                  # (b k, 3w, h/8, w/8)
+        x = rearrange(F.pixel_shuffle(self.up2(x), 2), "(b k) (t c) h w -> (b k t) c h w", b=b, t=TIME)
+        x = self.out(self.fine(x, b))                                                        # (b t, 48, h/4, w/4)
         return rearrange(F.pixel_shuffle(x, 4), "(b t) c h w -> b c t h w", b=b)
 
 

@@ -15,8 +15,8 @@ from ..latent.autoencoder import Autoencoder
 from .data import load_shard, render_shards
 from .loop import Loop, join_processes
 
-PRESETS = {"nano": {"channels": 64, "width": 64}, "base": {"channels": 64, "width": 64}}
-LR, STRAIGHT_LR = 6e-4, 3e-5      # the straight lines start out right and have small entries
+PRESETS = {"nano": {"channels": 192, "width": 64}, "base": {"channels": 192, "width": 64}}
+LR, STRAIGHT_LR = 1e-3, 3e-5      # the straight lines start out right and have small entries
 SUBJECT_WEIGHT = 3.0     # pixels of subjects count this much more
 NOISE = 0.03             # added to normalised latents, so that decoding forgives small errors of the transformer
 HELD_OUT = 10_000_019    # data seed of clips that no training sees
@@ -127,11 +127,10 @@ class _Library:
 
 @torch.no_grad()
 def _normalise(model: Autoencoder, frames) -> None:
-    """Measure the mean and the scale of the latents; strong channels stay half-way stronger than weak ones."""
+    """Measure the latents' mean and their common scale; strong channels stay stronger than weak ones."""
     raw = torch.cat([model.raw_latents(x) for x in frames.split(8)])
     model.mean.copy_(raw.mean((0, 2, 3, 4)))
-    each = raw.std((0, 2, 3, 4))
-    model.std.copy_((each * each.square().mean().sqrt()).sqrt())
+    model.std.fill_((raw - model.mean.view(-1, 1, 1, 1)).square().mean().sqrt())
 
 
 @torch.no_grad()

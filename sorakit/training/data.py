@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from ..types import NATIVE_FPS, NATIVE_SIZES
 from ..world.captions import caption
 from ..world.render import render
 from ..world.scene import Scene, sample
 
-NATIVE = {"16:9": (80, 144), "9:16": (144, 80), "1:1": (112, 112)}      # height, width
-SECONDS, FPS = 2.0, 8.0                                                  # 17 frames
+SECONDS = 2.0                                                            # 17 frames
 SHARD = 50                                                               # clips in a shard
 CAPTIONS = 4                                                             # different captions of each clip
 _BUCKETS = ("16:9", "9:16", "16:9", "1:1", "16:9", "16:9")               # of shards, in turn
@@ -62,11 +62,11 @@ def render_shards(folder: str | Path, clips: int, *, seed: int = 0, workers: int
 def _render_shard(job) -> None:
     path, seed, k = job
     cv2.setNumThreads(1)  # workers are the parallelism
-    height, width = NATIVE[_BUCKETS[k % len(_BUCKETS)]]
+    height, width = NATIVE_SIZES[_BUCKETS[k % len(_BUCKETS)]]
     clips, scenes = [], []
     for index in range(k * SHARD, (k + 1) * SHARD):
         scene = scene_of(seed, index)
-        clips.append(render(scene, height, width, SECONDS, FPS))
+        clips.append(render(scene, height, width, SECONDS, NATIVE_FPS))
         scenes.append(scene.to_json())
     beside = path.with_suffix(f".{os.getpid()}.tmp.npz")
     np.savez(beside, frames=np.stack([clip.frames for clip in clips]),

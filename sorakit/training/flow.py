@@ -30,10 +30,10 @@ from .loop import Loop, join_processes
 from .muon import Muon
 
 PRESETS = {  # width and depth of the transformer, and how many films a step
-    "nano": {"width": 224, "depth": 8, "heads": 7, "batch": 24},
-    "base": {"width": 448, "depth": 14, "heads": 14, "batch": 512},
+    "nano": {"width": 192, "depth": 8, "heads": 6, "batch": 24},
+    "base": {"width": 384, "depth": 14, "heads": 12, "batch": 512},
 }
-MUON_LR, ADAM_LR = 0.01, 1e-3
+MUON_LR, ADAM_LR = 0.02, 2e-3
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
         "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
@@ -74,7 +74,8 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     table = torch.from_numpy(words.vectors).to(device)
     store = cache_latents(eyes, words, data, clips, seed=seed, workers=workers)
     model = FlowModel(eyes.channels, words.vectors.shape[1], **size).to(device)
-    loop = Loop(out, model, optimisers(model), minutes=minutes, max_steps=max_steps)
+    model.transformer.scale.copy_(store.scale())
+    loop = Loop(out, model, optimisers(model), minutes=minutes, max_steps=max_steps, every=300)
 
     def step(n: int):
         draw = torch.Generator().manual_seed(seed * 1_000_003 + n)
@@ -118,13 +119,22 @@ class LatentStore:
 
     buckets: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]     # latents fp16, ids, mask
 
+    def scale(self) -> torch.Tensor:
+        """The standard deviation of each channel, (c,)."""
+        return self.buckets[0][0][:2000].float().std((0, 2, 3, 4))
+
     def batch(self, size: int, draw: torch.Generator):
-        """Films of one shape: latents (b, c, t, h, w), ids (b, l) and mask (b, l). One batch in 16 is of stills."""
+        """Films of one shape: latents (b, c, t, h, w), ids (b, l) and mask (b, l).
+
+        One batch in 16 is of stills, half are of the films' first halves: more films for the same computing, and
+        the model learns that films have different lengths.
+        """
         lengths = torch.tensor([float(len(bucket[0])) for bucket in self.buckets])
         latents, ids, mask = self.buckets[int(torch.multinomial(lengths, 1, generator=draw))]
         pick = torch.randint(len(latents), (size,), generator=draw)
         words = torch.randint(ids.shape[1], (size,), generator=draw)
-        frames = 1 if torch.rand((), generator=draw) < 1 / 16 else latents.shape[2]
+        share = torch.rand((), generator=draw).item()
+        frames = 1 if share < 1 / 16 else latents.shape[2] // 2 + 1 if share < 9 / 16 else latents.shape[2]
         return latents[pick, :, :frames].float(), ids[pick, words].long(), mask[pick, words]
 
 
@@ -170,7 +180,7 @@ def _look(model, loop, eyes, words, path: Path) -> None:
     for k, prompt in enumerate(LOOK):
         ids, mask = words.encode([prompt], MAX_WORDS)
         given = model.text(torch.from_numpy(words.vectors[ids]).to(device), torch.from_numpy(mask).to(device))
-        noise = torch.randn((1, eyes.channels, 5, 5, 9), generator=torch.Generator().manual_seed(k)).to(device)
+        noise = torch.randn((1, eyes.channels, 9, 5, 9), generator=torch.Generator().manual_seed(k)).to(device)
         with autocast(device):
             film = Sampler()(model.transformer, noise, Conditioning(*given, *null), steps=20, guidance=4.0)
         frames = ((eyes.decode(film.values.float()).clamp(-1, 1) + 1) * 127.5).byte()[0].permute(1, 2, 3, 0).cpu()

@@ -15,7 +15,7 @@ import torch
 from torch import distributed, nn
 from tqdm import tqdm
 
-WARMUP, COOLDOWN = 200, 0.25        # steps; last share of the minutes in which the learning rate falls to nothing
+WARMUP, COOLDOWN = 100, 0.25        # steps; last share of the minutes in which the learning rate falls to nothing
 
 
 class Loop:

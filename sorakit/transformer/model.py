@@ -20,6 +20,7 @@ class Transformer(nn.Module):
 
     def __init__(self, channels: int, width: int, depth: int, heads: int):
         super().__init__()
+        self.register_buffer("scale", torch.ones(channels))          # standard deviation of each latent channel
         self.embed = nn.Linear(channels, width)
         self.time_embedding = TimeEmbedding(width)
         self.modulation = nn.Linear(width, 6 * width)                # shared by all blocks (adaLN-single)
@@ -33,12 +34,13 @@ class Transformer(nn.Module):
                 word_mask: Bool[Tensor, "b l"], fps: float = 8.0) -> Float[Tensor, "b c t h w"]:
         """t is each token's own time in [0, 1]: 0 where the latent is known, 1 where it is still all noise.
 
-        The network is preconditioned (Karras et al. 2022): whatever the time, what it takes and gives has variance
-        about 1. Close to the clean film it gives the velocity, close to pure noise the film itself.
+        The network is preconditioned (Karras et al. 2022): at any time, what it takes and gives has variance about
+        1 in every channel. Close to pure noise it gives the film, close to the clean film the velocity.
         """
-        spread = (1 - t).square().add(t.square()).unsqueeze(1)          # variance of x_t, (b, 1, t, h, w)
+        scale, t_ = self.scale.view(-1, 1, 1, 1), t.unsqueeze(1)
+        spread = ((1 - t_) * scale).square() + t_.square()              # variance of x_t, (b, c, t, h, w)
         y = self.network(x / spread.sqrt(), t, words, word_mask, fps)
-        return ((2 * t.unsqueeze(1) - 1) * x - spread.sqrt() * y) / spread
+        return ((t_ - (1 - t_) * scale.square()) * x - scale * spread.sqrt() * y) / spread
 
     def network(self, x, t, words, word_mask, fps):
         b, _, frames, h, w = x.shape
@@ -60,6 +62,9 @@ class Transformer(nn.Module):
         model.load_state_dict({name.removeprefix("transformer."): value for name, value in weights.flow.items()
                                if name.startswith("transformer.")})
         return model.eval().requires_grad_(False)
+
+
+TIME = 2    # frames to a latent, as the autoencoder has it
 
 
 class Block(nn.Module):
@@ -124,7 +129,7 @@ def rotary_angles(frames: int, h: int, w: int, fps: float, device=None) -> Float
     Time is in seconds and places are in frame heights from the frame's centre, so that frame rate, aspect and
     offset need no retraining.
     """
-    time = torch.arange(frames, device=device) * 4 / fps
+    time = torch.arange(frames, device=device) * TIME / fps
     y = (torch.arange(h, device=device) + 0.5) / h - 0.5
     x = ((torch.arange(w, device=device) + 0.5) - w / 2) / h
     grid = torch.meshgrid(time, y, x, indexing="ij")
