@@ -24,6 +24,9 @@ Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu. [dim]The bes
 Preset = Annotated[str, typer.Option(help="How large a model: nano or base.")]
 Minutes = Annotated[float, typer.Option(help="Minutes of training in all.", min=0)]
 Out = Annotated[Path, typer.Option("--out", help="Folder for checkpoints, curves and samples.")]
+Clips = Annotated[int, typer.Option(help="How many different clips to learn from; drawn once.", min=1)]
+Workers = Annotated[int, typer.Option(help="Processes that draw them.", min=1)]
+Data = Annotated[Path, typer.Option(help="Folder that keeps them.")]
 
 
 @app.command(help="Make a film of a prompt.\n\nFor example: [bold]sorakit generate \"a black cat walks in the snow\" "
@@ -64,20 +67,23 @@ def generate(
 
 @train.command("autoencoder", help="Stage 2: frames to latents and back, on clips of the drawn world.")
 def train_autoencoder(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path("checkpoints/autoencoder"),
+                      clips: Clips = 3000, workers: Workers = 1, data: Data = Path("checkpoints/data"),
                       device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import autoencoder
 
-        autoencoder.train(preset=preset, minutes=minutes, out=out, device=device)
+        autoencoder.train(preset, minutes, out, data, clips=clips, workers=workers, device=device)
 
 
 @train.command("flow", help="Stages 3 and 4: words and noise to latents, once there is an autoencoder.")
 def train_flow(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path("checkpoints/flow"),
-               device: Device = None):
+               clips: Clips = 3000, workers: Workers = 1, data: Data = Path("checkpoints/data"),
+               autoencoder: Annotated[Path, typer.Option(help="Folder of the trained autoencoder.")]
+               = Path("checkpoints/autoencoder"), device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import flow
 
-        flow.train(preset=preset, minutes=minutes, out=out, device=device)
+        flow.train(preset, minutes, out, data, autoencoder, clips=clips, workers=workers, device=device)
 
 
 @contextlib.contextmanager

@@ -112,12 +112,27 @@ def test_ctrl_c_ends_with_130_a_word_and_no_file(tiny_weights, tmp_path):
 @pytest.mark.parametrize("what", ["autoencoder", "flow"])
 def test_train_asks_the_recipe_for_what_was_asked(what, tmp_path, monkeypatch):
     import importlib
+    import inspect
 
     recipe, asked = importlib.import_module(f"sorakit.training.{what}"), {}
-    monkeypatch.setattr(recipe, "train", lambda **given: asked.update(given))
-    result = CliRunner().invoke(app, ["train", what, "--preset", "base", "--minutes", "3", "--out", str(tmp_path)])
+    form = inspect.signature(recipe.train)
+    monkeypatch.setattr(recipe, "train", lambda *given, **named: asked.update(form.bind(*given, **named).arguments))
+    result = CliRunner().invoke(app, ["train", what, "--preset", "base", "--minutes", "3", "--out", str(tmp_path),
+                                      "--clips", "50", "--workers", "2"])
     assert result.exit_code == 0, result.output
-    assert asked == {"preset": "base", "minutes": 3.0, "out": tmp_path, "device": None}
+    wanted = {"preset": "base", "minutes": 3.0, "out": tmp_path, "clips": 50, "workers": 2, "device": None}
+    assert {name: asked[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("what", ["autoencoder", "flow"])
+def test_training_an_unknown_preset_is_named(what):
+    result = CliRunner().invoke(app, ["train", what, "--preset", "huge"])
+    assert result.exit_code == 2 and "preset='huge' is not one of nano, base" in result.stderr
+
+
+def test_training_the_flow_without_an_autoencoder_says_what_to_do(tmp_path):
+    result = CliRunner().invoke(app, ["train", "flow", "--autoencoder", str(tmp_path)])
+    assert result.exit_code == 2 and "sorakit train autoencoder" in result.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize("args, words", [

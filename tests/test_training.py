@@ -47,7 +47,7 @@ def test_clips_are_what_their_seed_says_and_never_held_out(data):
 
 def test_muon_takes_the_nearest_orthogonal_matrix():
     torch.manual_seed(0)
-    for shape in ((32, 32), (96, 32), (32, 96), (3, 32, 32)):
+    for shape in ((96, 32), (32, 96), (3, 16, 48)):
         g = torch.randn(shape)
         values = torch.linalg.svdvals(orthogonal(g))
         assert values.min() > 0.5 and values.max() < 1.4
@@ -120,7 +120,8 @@ def test_a_checkpoint_is_never_half_written(tmp_path, monkeypatch):
 PARALLEL = """
 import sys
 from sorakit.training.flow import train
-train("nano", 5, sys.argv[1], sys.argv[2], sys.argv[3], clips=50, seed=1, batch=4, max_steps=2, device="cpu")
+train("nano", 5, sys.argv[1], sys.argv[3], sys.argv[2], clips=50, seed=1, batch=4, max_steps=2, device="cpu",
+      samples=False)
 """
 
 

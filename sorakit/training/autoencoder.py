@@ -29,7 +29,9 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     """Train, or go on training, for so many minutes in all; returns the scores and writes `autoencoder.safetensors`.
 
     Each step takes `batch` crops of `frames` x `crop` x `crop` pixels, each from another of the `clips` clips.
+    Raises ValueError for an unknown preset.
     """
+    check_preset(preset, PRESETS)
     rank, ranks = join_processes()
     device = pick_device(device)
     torch.manual_seed(seed)
@@ -66,6 +68,11 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
                                          "data_seed": seed, "clips": clips}}
         (Path(out) / "autoencoder.json").write_text(json.dumps(card, indent=2))
     return scores
+
+
+def check_preset(preset: str, presets: dict) -> None:
+    if preset not in presets:
+        raise ValueError(f"preset={preset!r} is not one of {', '.join(presets)}")
 
 
 def loss_of(model: Autoencoder, x, mask, generator) -> torch.Tensor:

@@ -24,7 +24,7 @@ from ..transformer.model import Transformer
 from ..types import Conditioning
 from ..weights import save_weights
 from .autoencoder import PRESETS as AUTOENCODERS
-from .autoencoder import to_floats
+from .autoencoder import check_preset, to_floats
 from .data import captions_of, load_shard, render_shards
 from .loop import Loop, join_processes
 from .muon import Muon
@@ -54,19 +54,25 @@ class FlowModel(nn.Module):
 
 
 def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/flow",
-          autoencoder: str | Path = "checkpoints/autoencoder", data: str | Path = "checkpoints/data",
+          data: str | Path = "checkpoints/data", autoencoder: str | Path = "checkpoints/autoencoder",
           clips: int = 3000, seed: int = 1, workers: int = 1, batch: int | None = None, device: str | None = None,
-          max_steps: int | None = None) -> Path:
+          max_steps: int | None = None, samples: bool = True) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
-    The latents of `clips` clips are made once and kept beside the rendered shards.
+    The latents of `clips` clips are made once and kept beside the rendered shards. With `samples`, films of the
+    prompts in LOOK are drawn to `out`/look.png now and then. Raises ValueError for an unknown preset or a folder
+    without a trained autoencoder.
     """
+    check_preset(preset, PRESETS)
     rank, ranks = join_processes()
     device = pick_device(device)
     torch.manual_seed(seed)
     size = {key: value for key, value in PRESETS[preset].items() if key != "batch"}
     batch = batch or PRESETS[preset]["batch"]
     autoencoder = Path(autoencoder)
+    if not (autoencoder / "autoencoder.safetensors").is_file():
+        raise ValueError(f"autoencoder={str(autoencoder)!r} holds no autoencoder.safetensors: train one first, with "
+                         "`sorakit train autoencoder`")
     eyes = Autoencoder(**AUTOENCODERS[preset])
     eyes.load_state_dict(load_file(autoencoder / "autoencoder.safetensors"))
     eyes = eyes.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -87,7 +93,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         with autocast(device):
             return model(latents, table[ids], mask, known, noise, t), len(latents)
 
-    loop.run(step, look=lambda: _look(model, loop, eyes, words, Path(out) / "look.png"))
+    loop.run(step, look=(lambda: _look(model, loop, eyes, words, Path(out) / "look.png")) if samples else None)
     card = json.loads((autoencoder / "autoencoder.json").read_text())
     card |= {"preset": preset, "text": {"word_width": words.vectors.shape[1], "width": size["width"],
                                         "heads": size["heads"]},
@@ -176,16 +182,14 @@ def _look(model, loop, eyes, words, path: Path) -> None:
     device = next(model.parameters()).device
     null = model.text(torch.zeros(1, 1, words.vectors.shape[1], device=device), torch.zeros(1, 1, dtype=torch.bool,
                                                                                             device=device))
-    rows = []
-    for k, prompt in enumerate(LOOK):
-        ids, mask = words.encode([prompt], MAX_WORDS)
-        given = model.text(torch.from_numpy(words.vectors[ids]).to(device), torch.from_numpy(mask).to(device))
-        noise = torch.randn((1, eyes.channels, 9, 5, 9), generator=torch.Generator().manual_seed(k)).to(device)
-        with autocast(device):
-            film = Sampler()(model.transformer, noise, Conditioning(*given, *null), steps=20, guidance=4.0)
-        frames = ((eyes.decode(film.values.float()).clamp(-1, 1) + 1) * 127.5).byte()[0].permute(1, 2, 3, 0).cpu()
-        rows.append(torch.cat([frames[i] for i in (1, 8, 15)], 1))
-    sheet = np.concatenate([torch.cat(rows[:4]).numpy(), torch.cat(rows[4:]).numpy()], 1)
+    ids, mask = words.encode(list(LOOK), MAX_WORDS)
+    given = model.text(torch.from_numpy(words.vectors[ids]).to(device), torch.from_numpy(mask).to(device))
+    noise = torch.randn((len(LOOK), eyes.channels, 9, 5, 9), generator=torch.Generator().manual_seed(0)).to(device)
+    with autocast(device):
+        film = Sampler()(model.transformer, noise, Conditioning(*given, *null), steps=12, guidance=4.0)
+    films = ((eyes.decode(film.values.float()).clamp(-1, 1) + 1) * 127.5).byte().permute(0, 2, 3, 4, 1).cpu().numpy()
+    rows = [np.concatenate([frames[i] for i in (1, 8, 15)], 1) for frames in films]
+    sheet = np.concatenate([np.concatenate(rows[:4]), np.concatenate(rows[4:])], 1)
     cv2.imwrite(str(path), cv2.resize(sheet[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
     model.load_state_dict(kept)
 
