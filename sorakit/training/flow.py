@@ -78,7 +78,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     eyes = eyes.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     words = Words.load()
     table = torch.from_numpy(words.vectors).to(device)
-    store = cache_latents(eyes, words, data, clips, seed=seed, workers=workers)
+    store = cache_latents(eyes, words, data, clips, seed=seed, workers=workers).to(device)
     model = FlowModel(eyes.channels, words.vectors.shape[1], **size).to(device)
     model.transformer.scale.copy_(store.scale())
     loop = Loop(out, model, optimisers(model), minutes=minutes, max_steps=max_steps, every=300)
@@ -86,12 +86,13 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     def step(n: int):
         draw = torch.Generator().manual_seed(seed * 1_000_003 + n)
         latents, ids, mask = store.batch(batch, draw)
-        known = draw_known((batch, *latents.shape[2:]), draw)
-        noise, t = torch.randn(latents.shape, generator=draw), RectifiedFlow().times(batch, draw)
-        mask = mask & (torch.rand(batch, 1, generator=draw) >= DROP_CAPTION)
-        latents, ids, mask, known, noise, t = (v[rank::ranks].to(device) for v in (latents, ids, mask, known, noise, t))
+        known, t = draw_known((batch, *latents.shape[2:]), draw), RectifiedFlow().times(batch, draw)
+        mask = mask & (torch.rand(batch, 1, generator=draw) >= DROP_CAPTION).to(device)
+        noise = torch.randn(latents.shape, generator=torch.Generator(device).manual_seed(draw.initial_seed()),
+                            device=device)
+        mine = (v[rank::ranks].to(device) for v in (latents, table[ids], mask, known, noise, t))
         with autocast(device):
-            return model(latents, table[ids], mask, known, noise, t), len(latents)
+            return model(*mine), len(range(rank, batch, ranks))
 
     loop.run(step, look=(lambda: _look(model, loop, eyes, words, Path(out) / "look.png")) if samples else None)
     card = json.loads((autoencoder / "autoencoder.json").read_text())
@@ -129,6 +130,10 @@ class LatentStore:
         """The standard deviation of each channel, (c,)."""
         return self.buckets[0][0][:2000].float().std((0, 2, 3, 4))
 
+    def to(self, device: torch.device) -> LatentStore:
+        """All of it on a device: 100,000 films take 16 GB."""
+        return LatentStore([tuple(tensor.to(device) for tensor in bucket) for bucket in self.buckets])
+
     def batch(self, size: int, draw: torch.Generator):
         """Films of one shape: latents (b, c, t, h, w), ids (b, l) and mask (b, l).
 
@@ -141,6 +146,7 @@ class LatentStore:
         words = torch.randint(ids.shape[1], (size,), generator=draw)
         share = torch.rand((), generator=draw).item()
         frames = 1 if share < 1 / 16 else latents.shape[2] // 2 + 1 if share < 9 / 16 else latents.shape[2]
+        pick, words = pick.to(latents.device), words.to(latents.device)
         return latents[pick, :, :frames].float(), ids[pick, words].long(), mask[pick, words]
 
 
