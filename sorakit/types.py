@@ -55,7 +55,7 @@ class Conditioning:
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """A film in the autoencoder's space, normalised per channel to mean 0 and standard deviation about 1."""
+    """A film in the autoencoder's space: each channel has mean 0, all together have standard deviation 1."""
 
     values: Float[Tensor, "b c t h w"]
     fps: float = NATIVE_FPS                      # of the frames that it decodes to

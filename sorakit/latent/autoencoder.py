@@ -34,7 +34,10 @@ class Autoencoder(nn.Module):
         self.register_buffer("std", torch.ones(channels))
 
     def encode(self, frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b c k i j"]:
-        """Normalised latents. Raises ValueError for lengths other than 1 + 2k and sizes other than multiples of 16."""
+        """Latents of mean 0 and a common scale of 1.
+
+        Raises ValueError for lengths other than 1 + 2k and sizes other than multiples of 16.
+        """
         _, _, t, h, w = frames.shape
         if t % TIME != 1 or h % SPACE or w % SPACE:
             raise ValueError(f"frames of shape {tuple(frames.shape)} do not fit: the autoencoder takes 1 + {TIME}k "
