@@ -68,11 +68,14 @@ def generate(
 @train.command("autoencoder", help="Stage 2: frames to latents and back, on clips of the drawn world.")
 def train_autoencoder(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path("checkpoints/autoencoder"),
                       clips: Clips = 3000, workers: Workers = 1, data: Data = Path("checkpoints/data"),
+                      decoder_of: Annotated[Path | None, typer.Option(help="Folder of a trained autoencoder: keep its "
+                                                                           "encoder, and train its decoder on.")] = None,
                       device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import autoencoder
 
-        autoencoder.train(preset, minutes, out, data, clips=clips, workers=workers, device=device)
+        autoencoder.train(preset, minutes, out, data, clips=clips, workers=workers, decoder_of=decoder_of,
+                          device=device)
 
 
 @train.command("flow", help="Stages 3 and 4: words and noise to latents, once there is an autoencoder.")

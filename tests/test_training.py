@@ -37,6 +37,15 @@ def autoencoder(data, tmp_path_factory):
     return out
 
 
+def test_a_decoder_trained_on_leaves_the_latents_as_they_were(data, autoencoder, tmp_path):
+    from sorakit.training.autoencoder import load_autoencoder, train
+
+    train("nano", 1, tmp_path, data, clips=50, seed=1, batch=1, max_steps=2, test_clips=50, decoder_of=autoencoder)
+    before, after = load_autoencoder(autoencoder), load_autoencoder(tmp_path)
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder", "to_patch"}
+
+
 def test_clips_are_what_their_seed_says_and_never_held_out(data):
     frames, masks, scenes = load_shard(data / "1-00000.npz")
     assert frames.shape == (50, 17, *NATIVE_SIZES["16:9"], 3) and masks.shape == frames.shape[:-1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ..device import autocast, pick_device
 from ..latent.autoencoder import Autoencoder
@@ -17,7 +17,6 @@ from .loop import Loop, join_processes
 
 PRESETS = {"nano": {"channels": 192, "width": 64}, "base": {"channels": 192, "width": 64}}
 LR, STRAIGHT_LR = 1e-3, 3e-5      # the straight lines start out right and have small entries
-SUBJECT_WEIGHT = 3.0     # pixels of subjects count this much more
 NOISE = 0.03             # added to normalised latents, so that decoding forgives small errors of the transformer
 HELD_OUT = 10_000_019    # data seed of clips that no training sees
 
@@ -25,11 +24,13 @@ HELD_OUT = 10_000_019    # data seed of clips that no training sees
 def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/autoencoder",
           data: str | Path = "checkpoints/data", clips: int = 3000, batch: int = 4, crop: int = 64, frames: int = 9,
           seed: int = 0, workers: int = 1, device: str | None = None, max_steps: int | None = None,
-          test_clips: int = 200) -> dict:
+          test_clips: int = 200, decoder_of: str | Path | None = None, subject_weight: float = 3.0) -> dict:
     """Train, or go on training, for so many minutes in all; returns the scores and writes `autoencoder.safetensors`.
 
     Each step takes `batch` crops of `frames` x `crop` x `crop` pixels, each from another of the `clips` clips.
-    Raises ValueError for an unknown preset.
+    With decoder_of, a folder of a trained autoencoder, its encoder stays as it is and only the decoder learns on: a
+    flow model that learned on its latents still fits. Pixels of subjects count `subject_weight` times. Raises
+    ValueError for an unknown preset or a folder without a trained autoencoder.
     """
     check_preset(preset, PRESETS)
     rank, ranks = join_processes()
@@ -38,12 +39,19 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     library = _Library(render_shards(data, clips, seed=seed, workers=workers))
     model = Autoencoder(**PRESETS[preset])
     first = torch.cat([to_floats(library.crop(np.random.default_rng([seed, k]), 17, 80)[0]) for k in range(64)])
-    model.start_from_principal_components(first)
-    _normalise(model, first)
+    before = {}
+    if decoder_of:
+        model.load_state_dict(load_autoencoder(decoder_of))
+        model.to_latent.requires_grad_(False), model.encoder.requires_grad_(False)
+        before = json.loads((Path(decoder_of) / "autoencoder.json").read_text())["autoencoder_training"]
+    else:
+        model.start_from_principal_components(first)
+        _normalise(model, first)
     model = model.to(device, memory_format=torch.channels_last)
     straight = [*model.to_latent.parameters(), *model.to_patch.parameters()]
     bent = [*model.encoder.parameters(), *model.decoder.parameters()]
-    optimiser = torch.optim.AdamW([{"params": straight, "lr": STRAIGHT_LR}, {"params": bent, "lr": LR}],
+    learns = lambda weights: [weight for weight in weights if weight.requires_grad]
+    optimiser = torch.optim.AdamW([{"params": learns(straight), "lr": STRAIGHT_LR}, {"params": learns(bent), "lr": LR}],
                                   betas=(0.9, 0.98), weight_decay=0.0)
     loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps)
 
@@ -53,11 +61,12 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         x = torch.cat([to_floats(frames) for frames, _ in crops]).to(device)
         mask = torch.from_numpy(np.stack([mask for _, mask in crops])).to(device).unsqueeze(1)
         with autocast(device):
-            return loss_of(model, x, mask, torch.Generator().manual_seed(n)), len(crops)
+            return loss_of(model, x, mask, torch.Generator().manual_seed(n), subject_weight), len(crops)
 
     loop.run(step, look=lambda: _look(model, library, Path(out) / "look.png"))
     model.load_state_dict(loop.averaged())
-    _normalise(model, first.to(device))
+    if not decoder_of:
+        _normalise(model, first.to(device))
     scores = evaluate(model, data, test_clips)
     if rank == 0:
         Path(out).mkdir(parents=True, exist_ok=True)
@@ -65,7 +74,8 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
                   Path(out) / "autoencoder.safetensors")
         card = {"autoencoder": PRESETS[preset], "autoencoder_scores": scores,
                 "autoencoder_training": {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "crops": loop.clips,
-                                         "data_seed": seed, "clips": clips}}
+                                         "data_seed": seed, "clips": clips, "device": device.type,
+                                         **({"before_decoder_alone": before} if before else {})}}
         (Path(out) / "autoencoder.json").write_text(json.dumps(card, indent=2))
     return scores
 
@@ -75,13 +85,22 @@ def check_preset(preset: str, presets: dict) -> None:
         raise ValueError(f"preset={preset!r} is not one of {', '.join(presets)}")
 
 
-def loss_of(model: Autoencoder, x, mask, generator) -> torch.Tensor:
+def load_autoencoder(folder: str | Path) -> dict[str, torch.Tensor]:
+    """The state that `train` left in a folder. Raises ValueError if there is none."""
+    path = Path(folder) / "autoencoder.safetensors"
+    if not path.is_file():
+        raise ValueError(f"autoencoder={str(folder)!r} holds no {path.name}: train one first, with "
+                         "`sorakit train autoencoder`")
+    return load_file(path)
+
+
+def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float) -> torch.Tensor:
     """Absolute and squared error, the error of edges in space and time, and a tiny pull of latents towards 0."""
     raw = model.raw_latents(x)
     z = (raw - model.mean.view(-1, 1, 1, 1)) / model.std.view(-1, 1, 1, 1)
     noise = torch.randn(z.shape, generator=generator).to(z) * NOISE
     error = model.decode(z + noise) - x
-    weight = 1 + (SUBJECT_WEIGHT - 1) * mask.to(x.dtype)
+    weight = 1 + (subject_weight - 1) * mask.to(x.dtype)
     edges = sum((weight.narrow(axis, 1, x.shape[axis] - 1) * error.diff(dim=axis).abs()).mean() for axis in (2, 3, 4))
     return (weight * error.abs()).mean() + 4 * (weight * error.square()).mean() + 0.3 * edges \
         + 1e-4 * z.square().mean()

@@ -24,7 +24,7 @@ from ..transformer.model import Transformer
 from ..types import Conditioning
 from ..weights import save_weights
 from .autoencoder import PRESETS as AUTOENCODERS
-from .autoencoder import check_preset, to_floats
+from .autoencoder import check_preset, load_autoencoder, to_floats
 from .data import captions_of, load_shard, render_shards
 from .loop import Loop, join_processes
 from .muon import Muon
@@ -70,11 +70,8 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     size = {key: value for key, value in PRESETS[preset].items() if key != "batch"}
     batch = batch or PRESETS[preset]["batch"]
     autoencoder = Path(autoencoder)
-    if not (autoencoder / "autoencoder.safetensors").is_file():
-        raise ValueError(f"autoencoder={str(autoencoder)!r} holds no autoencoder.safetensors: train one first, with "
-                         "`sorakit train autoencoder`")
     eyes = Autoencoder(**AUTOENCODERS[preset])
-    eyes.load_state_dict(load_file(autoencoder / "autoencoder.safetensors"))
+    eyes.load_state_dict(load_autoencoder(autoencoder))
     eyes = eyes.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     words = Words.load()
     table = torch.from_numpy(words.vectors).to(device)
@@ -155,7 +152,9 @@ def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int,
     """Render what is missing, encode it once with this autoencoder, and load all of it."""
     data = Path(data)
     where = next(eyes.parameters()).device
-    mark = hashlib.sha256(b"".join(v.cpu().numpy().tobytes() for v in eyes.state_dict().values())).hexdigest()[:12]
+    encoder = [v.cpu().numpy().tobytes() for name, v in eyes.state_dict().items()
+               if name.startswith(("to_latent", "encoder", "mean", "std"))]          # another decoder changes nothing
+    mark = hashlib.sha256(b"".join(encoder)).hexdigest()[:12]
     paths = [data / f"{seed}-{k:05d}.npz" for k in range(-(-clips // 50))]
     cached = [path.with_name(f"{path.stem}.{mark}.safetensors") for path in paths]
     if not all(path.exists() for path in cached):
