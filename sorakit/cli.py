@@ -68,8 +68,8 @@ def generate(
 @train.command("autoencoder", help="Stage 2: frames to latents and back, on clips of the drawn world.")
 def train_autoencoder(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path("checkpoints/autoencoder"),
                       clips: Clips = 3000, workers: Workers = 1, data: Data = Path("checkpoints/data"),
-                      decoder_of: Annotated[Path | None, typer.Option(help="Folder of a trained autoencoder: keep its "
-                                                                           "encoder, and train its decoder on.")] = None,
+                      decoder_of: Annotated[Path | None, typer.Option(
+                          help="Folder of a trained autoencoder: keep its encoder, train its decoder on.")] = None,
                       device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import autoencoder
