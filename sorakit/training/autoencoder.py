@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from ..device import autocast, pick_device
@@ -162,11 +163,9 @@ def _normalise(model: Autoencoder, frames) -> None:
 @torch.no_grad()
 def _look(model, library, path: Path) -> None:
     """A sheet of held-back moments: above the truth, below what comes back."""
-    import cv2
-
     rng = np.random.default_rng(0)
     x = torch.cat([to_floats(library.crop(rng, 9, 80)[0]) for _ in range(10)]).to(next(model.parameters()).device)
     y = model.decode(model.encode(x)).clamp(-1, 1)
     rows = [rearrange(v[:, :, 5], "b c h w -> h (b w) c") for v in (x, y)]
     sheet = ((torch.cat(rows) + 1) * 127.5).byte().cpu().numpy()
-    cv2.imwrite(str(path), cv2.resize(sheet[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST))
+    Image.fromarray(sheet).resize((2 * sheet.shape[1], 2 * sheet.shape[0]), Image.Resampling.NEAREST).save(path)

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
+from .. import videofile
 from ..device import autocast, pick_device
 from ..diffusion.flow import RectifiedFlow, draw_known
 from ..diffusion.sampler import Sampler
@@ -21,7 +23,7 @@ from ..latent.autoencoder import Autoencoder
 from ..latent.text import MAX_WORDS, CaptionTransformer
 from ..prompt.words import Words
 from ..transformer.model import Transformer
-from ..types import Conditioning
+from ..types import NATIVE_FPS, Conditioning
 from ..weights import save_weights
 from .autoencoder import PRESETS as AUTOENCODERS
 from .autoencoder import check_preset, load_autoencoder, to_floats
@@ -134,17 +136,19 @@ class LatentStore:
     def batch(self, size: int, draw: torch.Generator):
         """Films of one shape: latents (b, c, t, h, w), ids (b, l) and mask (b, l).
 
-        One batch in 16 is of stills, half are of the films' first halves: more films for the same computing, and
-        the model learns that films have different lengths.
+        One batch in 16 is of stills, most are of the films' first halves: more films for the same computing, and the
+        model learns that films have different lengths.
         """
         lengths = torch.tensor([float(len(bucket[0])) for bucket in self.buckets])
         latents, ids, mask = self.buckets[int(torch.multinomial(lengths, 1, generator=draw))]
         pick = torch.randint(len(latents), (size,), generator=draw)
         words = torch.randint(ids.shape[1], (size,), generator=draw)
         share = torch.rand((), generator=draw).item()
-        frames = 1 if share < 1 / 16 else latents.shape[2] // 2 + 1 if share < 9 / 16 else latents.shape[2]
+        frames = 1 if share < 1 / 16 else latents.shape[2] // 2 + 1 if share < 11 / 16 else latents.shape[2]
         pick, words = pick.to(latents.device), words.to(latents.device)
-        return latents[pick, :, :frames].float(), ids[pick, words].long(), mask[pick, words]
+        ids, mask = ids[pick, words].long(), mask[pick, words]
+        longest = int(mask.sum(1).max())
+        return latents[pick, :, :frames].float(), ids[:, :longest], mask[:, :longest]
 
 
 def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int, *, seed: int, workers: int = 1
@@ -179,9 +183,7 @@ def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int,
 
 @torch.no_grad()
 def _look(model, loop, eyes, words, path: Path) -> None:
-    """Films of the prompts in LOOK with the averaged weights, three frames each, on one sheet."""
-    import cv2
-
+    """Films of the prompts in LOOK with the averaged weights: all in one film, and three moments of it on a sheet."""
     kept = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(loop.average)
     device = next(model.parameters()).device
@@ -193,9 +195,9 @@ def _look(model, loop, eyes, words, path: Path) -> None:
     with autocast(device):
         film = Sampler()(model.transformer, noise, Conditioning(*given, *null), steps=12, guidance=4.0)
     films = ((eyes.decode(film.values.float()).clamp(-1, 1) + 1) * 127.5).byte().permute(0, 2, 3, 4, 1).cpu().numpy()
-    rows = [np.concatenate([frames[i] for i in (1, 8, 15)], 1) for frames in films]
-    sheet = np.concatenate([np.concatenate(rows[:4]), np.concatenate(rows[4:])], 1)
-    cv2.imwrite(str(path), cv2.resize(sheet[..., ::-1], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
+    grid = np.concatenate([np.concatenate(films[i:i + 2], 2) for i in range(0, len(films), 2)], 1)   # (t, 4 h, 2 w, 3)
+    videofile.write(path.with_suffix(".mp4"), grid, NATIVE_FPS, {})
+    Image.fromarray(np.concatenate([grid[i] for i in (1, 8, 15)], 1)).save(path)
     model.load_state_dict(kept)
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import distributed, nn
 from tqdm import tqdm
@@ -44,7 +45,7 @@ class Loop:
         ranks = distributed.get_world_size() if distributed.is_initialized() else 1
         first = not distributed.is_initialized() or distributed.get_rank() == 0
         bar = tqdm(total=round(self.minutes * 60), initial=round(self.spent), unit="s", disable=not first,
-                   bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} s{postfix}")
+                   bar_format="{l_bar}{bar}| {remaining} left{postfix}")
         curve = []
         while self._agree(self.spent < self.minutes * 60 and self.n < self.max_steps):
             factor = min(1.0, (self.n + 1) / WARMUP, (1 - self.spent / (60 * self.minutes)) / COOLDOWN)
@@ -106,6 +107,7 @@ class Loop:
     def _save(self, curve):
         with (self.out / "curve.csv").open("a", newline="") as file:
             csv.writer(file).writerows(curve)
+        plot_curve(self.out / "curve.csv", self.out / "curve.png")
         beside = self.out / f"checkpoint.{os.getpid()}.tmp"
         torch.save({"model": self.model.state_dict(), "average": self.average, "n": self.n, "spent": self.spent,
                     "clips": self.clips, "optimisers": [o.state_dict() for o in self.optimisers]}, beside)
@@ -118,6 +120,21 @@ class Loop:
         self.average, self.n, self.spent, self.clips = kept["average"], kept["n"], kept["spent"], kept["clips"]
         for optimiser, state in zip(self.optimisers, kept["optimisers"]):
             optimiser.load_state_dict(state)
+
+
+def plot_curve(source: Path, target: Path, points: int = 200) -> None:
+    """Draw the loss against the clips seen, each point the mean of many steps."""
+    from matplotlib.figure import Figure
+
+    rows = np.loadtxt(source, delimiter=",", ndmin=2)                       # step, clips, seconds, loss
+    if not len(rows):
+        return
+    means = np.array([part.mean(0) for part in np.array_split(rows, min(points, len(rows)))])
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(means[:, 1], means[:, 3])
+    axes.set(xlabel="clips seen", ylabel="loss")
+    figure.savefig(target, dpi=120)
 
 
 def keep_memory() -> None:
