@@ -13,11 +13,6 @@ import numpy as np
 from PIL import Image
 
 DOCS = Path(__file__).parents[1] / "docs"
-PROMPTS = (
-    "A golden retriever runs through a field of wildflowers with the sun setting in the background.",
-    "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
-    "waves on a beach with seagulls", "a dancer on a stage", "a forest at dawn", "a black cat in snow",
-)
 
 
 def world() -> None:
@@ -36,10 +31,11 @@ def world() -> None:
 def films(weights: str, steps: int, guidance: float) -> None:
     """A row a prompt, a pair of frames (half a second in and at a second and a half) for each of the seeds 0 to 7."""
     import sorakit as sk
+    from sorakit.training.flow import LOOK
 
     pipe = sk.load(weights)
     rows = []
-    for prompt in PROMPTS:
+    for prompt in LOOK:
         for seed in range(8):
             frames = pipe(prompt, seed=seed, steps=steps, guidance=guidance, height=144).frames
             rows.append(np.concatenate([frames[4], frames[12]], 1))

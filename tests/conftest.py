@@ -1,5 +1,6 @@
 """One thread a test process, and shapes checked at every call, before anything of sorakit is imported."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,12 @@ torch.set_num_threads(1)
 CHECKED = ("types", "videofile", "prompt", "latent", "diffusion", "transformer", "synthesis", "safety", "pipeline",
            "views")
 jaxtyping.install_import_hook([f"sorakit.{name}" for name in CHECKED], "typecheck.check")
+
+
+@pytest.fixture
+def heeds_ctrl_c():
+    """For Popen's preexec_fn: what a shell starts in the background ignores SIGINT, and so does what that starts."""
+    return lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -93,10 +93,11 @@ def test_no_ffmpeg_is_said_before_the_work(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
-def test_ctrl_c_ends_with_130_a_word_and_no_file(tiny_weights, tmp_path):
+def test_ctrl_c_ends_with_130_a_word_and_no_file(tiny_weights, tmp_path, heeds_ctrl_c):
     command = [sys.executable, "-m", "sorakit.cli", "generate", PROMPT, "--steps", "1000", "--seconds", "10",
                "--weights", str(tiny_weights), "--device", "cpu"]
     child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             preexec_fn=heeds_ctrl_c,
                              env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": os.getcwd()})
     said, deadline = b"", time.monotonic() + 60
     while b"/1000" not in said:                                             # it samples

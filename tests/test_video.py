@@ -136,12 +136,13 @@ def test_a_failing_ffmpeg_is_quoted_and_leaves_nothing(video, tmp_path, monkeypa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
-def test_ctrl_c_while_saving_leaves_nothing(tmp_path):
+def test_ctrl_c_while_saving_leaves_nothing(tmp_path, heeds_ctrl_c):
     code = ("import numpy as np; from sorakit.types import Video\n"
             "frames = np.random.default_rng(0).integers(0, 255, (300, 480, 640, 3), np.uint8)\n"
             "print('saving', flush=True); Video(frames, 8.0).save('film.mp4')")
     child = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()})
+                             preexec_fn=heeds_ctrl_c, stderr=subprocess.DEVNULL,
+                             env={**os.environ, "PYTHONPATH": os.getcwd()})
     assert child.stdout.readline() == b"saving\n"
     deadline = time.monotonic() + 30
     while not any(p.stat().st_size for p in tmp_path.iterdir()):          # ffmpeg is at work

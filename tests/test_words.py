@@ -75,7 +75,7 @@ def test_foreign_script_is_unknown_and_does_no_harm(words):
     assert (token, start, end) == ("[UNK]", 0, 1) and words.similarity("霧", "fog") == 0
 
 
-def test_one_string_for_texts_is_refused(words):
+def test_one_string_for_texts_is_refused(words, unchecked):
     with pytest.raises(TypeError, match="pass a list"):
         words.encode("a dog")
 

@@ -32,10 +32,10 @@ from .loop import Loop, join_processes
 from .muon import Muon
 
 PRESETS = {  # width and depth of the transformer, and how many films a step
-    "nano": {"width": 192, "depth": 8, "heads": 6, "batch": 24},
+    "nano": {"width": 192, "depth": 8, "heads": 6, "batch": 12},
     "base": {"width": 384, "depth": 14, "heads": 12, "batch": 512},
 }
-MUON_LR, ADAM_LR = 0.02, 2e-3
+MUON_LR, ADAM_LR = 0.015, 1.5e-3
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
         "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",

@@ -17,16 +17,19 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
+            shapes: dict[torch.Size, list] = {}                       # matrices of one shape go through together
             for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
-                momentum.lerp_(weight.grad, 1 - group["momentum"])
-                update = weight.grad.lerp(momentum, group["momentum"])                    # Nesterov
-                update = orthogonal(update.unflatten(0, (group["parts"], -1))).flatten(0, 1)
-                rows, columns = weight.shape[0] / group["parts"], weight.shape[1]
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(update, alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)
+                if weight.grad is not None:
+                    momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
+                    momentum.lerp_(weight.grad, 1 - group["momentum"])
+                    update = weight.grad.lerp(momentum, group["momentum"])                    # Nesterov
+                    shapes.setdefault(weight.shape, []).append((weight, update.unflatten(0, (group["parts"], -1))))
+            for weights, updates in (zip(*pairs) for pairs in shapes.values()):
+                rows, columns = updates[0].shape[-2:]
+                rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+                for weight, update in zip(weights, orthogonal(torch.stack(updates))):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.add_(update.flatten(0, 1), alpha=-rate)
 
 
 def orthogonal(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
