@@ -68,8 +68,9 @@ def generate(
 @train.command("autoencoder", help="Stage 2: frames to latents and back, on clips of the drawn world.")
 def train_autoencoder(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path("checkpoints/autoencoder"),
                       clips: Clips = 3000, workers: Workers = 1, data: Data = Path("checkpoints/data"),
-                      decoder_of: Annotated[Path | None, typer.Option(
-                          help="Folder of a trained autoencoder: keep its encoder, train its decoder on.")] = None,
+                      decoder_of: Annotated[str | None, typer.Option(
+                          help="nano, base or a folder: keep that one's encoder, and train its decoder on.")
+                      ] = None,
                       device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import autoencoder
@@ -82,11 +83,15 @@ def train_autoencoder(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out
 def train_flow(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path("checkpoints/flow"),
                clips: Clips = 3000, workers: Workers = 1, data: Data = Path("checkpoints/data"),
                autoencoder: Annotated[Path, typer.Option(help="Folder of the trained autoencoder.")]
-               = Path("checkpoints/autoencoder"), device: Device = None):
+               = Path("checkpoints/autoencoder"),
+               start: Annotated[str | None, typer.Option(
+                   help="Finished weights to begin with, their autoencoder included: nano, base or a folder.")] = None,
+               seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 1, device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import flow
 
-        flow.train(preset, minutes, out, data, autoencoder, clips=clips, workers=workers, device=device)
+        flow.train(preset, minutes, out, data, autoencoder, clips=clips, workers=workers, start=start, seed=seed,
+                   device=device)
 
 
 @contextlib.contextmanager

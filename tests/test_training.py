@@ -41,9 +41,10 @@ def test_a_decoder_trained_on_leaves_the_latents_as_they_were(data, autoencoder,
     from sorakit.training.autoencoder import load_autoencoder, train
 
     train("nano", 1, tmp_path, data, clips=50, seed=1, batch=1, max_steps=2, test_clips=50, decoder_of=autoencoder)
-    before, after = load_autoencoder(autoencoder), load_autoencoder(tmp_path)
+    (before, _), (after, card) = load_autoencoder(autoencoder), load_autoencoder(tmp_path)
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"decoder", "to_patch"}
+    assert card["autoencoder_training"]["before_decoder_alone"]["steps"] == 3
 
 
 def test_clips_are_what_their_seed_says_and_never_held_out(data):
@@ -136,6 +137,7 @@ train("nano", 5, sys.argv[1], sys.argv[3], sys.argv[2], clips=50, seed=1, batch=
 
 def test_two_processes_train_the_same_model_as_one_and_it_makes_films(tmp_path, data, autoencoder):
     from sorakit.pipeline import load
+    from sorakit.training.flow import train
     from sorakit.weights import load_weights
 
     script = tmp_path / "parallel.py"
@@ -148,5 +150,8 @@ def test_two_processes_train_the_same_model_as_one_and_it_makes_films(tmp_path, 
     assert one.card["flow_training"]["clips_seen"] == two.card["flow_training"]["clips_seen"] == 8
     moved = {name: (value - two.flow[name]).abs().max().item() for name, value in one.flow.items()}
     assert max(moved.values()) < 2e-3, max(moved, key=moved.get)
+    on = train("nano", 5, tmp_path / "on", data, clips=50, seed=1, batch=4, max_steps=1, samples=False, device="cpu",
+               start=tmp_path / "one" / "weights")
+    assert load_weights(on).card["flow_training"]["before"] == one.card["flow_training"]
     video = load(tmp_path / "one" / "weights", device="cpu")("a dog", steps=2, seconds=0.5)
     assert video.frames.std() > 1

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from ..device import autocast, pick_device
 from ..latent.autoencoder import Autoencoder
+from ..weights import load_weights, shipped
 from .data import load_shard, render_shards
 from .loop import Loop, join_processes
 
@@ -29,9 +30,9 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     """Train, or go on training, for so many minutes in all; returns the scores and writes `autoencoder.safetensors`.
 
     Each step takes `batch` crops of `frames` x `crop` x `crop` pixels, each from another of the `clips` clips.
-    With decoder_of, a folder of a trained autoencoder, its encoder stays as it is and only the decoder learns on: a
-    flow model that learned on its latents still fits. Pixels of subjects count `subject_weight` times. Raises
-    ValueError for an unknown preset or a folder without a trained autoencoder.
+    With decoder_of, a trained autoencoder (a preset's name or a folder), its encoder stays as it is and only the
+    decoder learns on: a flow model that learned on its latents still fits. Pixels of subjects count `subject_weight`
+    times. Raises ValueError for an unknown preset or a folder without a trained autoencoder.
     """
     check_preset(preset, PRESETS)
     rank, ranks = join_processes()
@@ -42,9 +43,10 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     first = torch.cat([to_floats(library.crop(np.random.default_rng([seed, k]), 17, 80)[0]) for k in range(64)])
     before = {}
     if decoder_of:
-        model.load_state_dict(load_autoencoder(decoder_of))
+        state, card = load_autoencoder(decoder_of)
+        model.load_state_dict(state)
         model.to_latent.requires_grad_(False), model.encoder.requires_grad_(False)
-        before = json.loads((Path(decoder_of) / "autoencoder.json").read_text())["autoencoder_training"]
+        before = card["autoencoder_training"]
     else:
         model.start_from_principal_components(first)
         _normalise(model, first)
@@ -86,13 +88,17 @@ def check_preset(preset: str, presets: dict) -> None:
         raise ValueError(f"preset={preset!r} is not one of {', '.join(presets)}")
 
 
-def load_autoencoder(folder: str | Path) -> dict[str, torch.Tensor]:
-    """The state that `train` left in a folder. Raises ValueError if there is none."""
-    path = Path(folder) / "autoencoder.safetensors"
-    if not path.is_file():
-        raise ValueError(f"autoencoder={str(folder)!r} holds no {path.name}: train one first, with "
-                         "`sorakit train autoencoder`")
-    return load_file(path)
+def load_autoencoder(source: str | Path) -> tuple[dict[str, torch.Tensor], dict]:
+    """The state and the card of a trained autoencoder: from a folder that `train` left, or from finished weights (a
+    shipped preset's name or their folder). Raises ValueError if there is none."""
+    path = Path(source) / "autoencoder.safetensors"
+    if path.is_file():
+        return load_file(path), json.loads(path.with_suffix(".json").read_text())
+    if str(source) in shipped() or (Path(source) / "card.json").is_file():
+        weights = load_weights(source)
+        return weights.autoencoder, {key: value for key, value in weights.card.items() if key.startswith("autoencoder")}
+    raise ValueError(f"autoencoder={str(source)!r} holds no {path.name}: train one first, with "
+                     "`sorakit train autoencoder`")
 
 
 def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from ..latent.text import MAX_WORDS, CaptionTransformer
 from ..prompt.words import Words
 from ..transformer.model import Transformer
 from ..types import NATIVE_FPS, Conditioning
-from ..weights import save_weights
+from ..weights import load_weights, save_weights
 from .autoencoder import PRESETS as AUTOENCODERS
 from .autoencoder import check_preset, load_autoencoder, to_floats
 from .data import captions_of, load_shard, render_shards
@@ -58,12 +57,13 @@ class FlowModel(nn.Module):
 def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/flow",
           data: str | Path = "checkpoints/data", autoencoder: str | Path = "checkpoints/autoencoder",
           clips: int = 3000, seed: int = 1, workers: int = 1, batch: int | None = None, device: str | None = None,
-          max_steps: int | None = None, samples: bool = True) -> Path:
+          max_steps: int | None = None, samples: bool = True, start: str | Path | None = None) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
     The latents of `clips` clips are made once and kept beside the rendered shards. With `samples`, films of the
-    prompts in LOOK are drawn to `out`/look.png now and then. Raises ValueError for an unknown preset or a folder
-    without a trained autoencoder.
+    prompts in LOOK are drawn to `out`/look.png now and then. With start, finished weights (a preset's name or a
+    folder), it begins with those, their autoencoder included; another seed then brings new clips. Raises ValueError
+    for an unknown preset or a folder without a trained autoencoder.
     """
     check_preset(preset, PRESETS)
     rank, ranks = join_processes()
@@ -71,15 +71,20 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     torch.manual_seed(seed)
     size = {key: value for key, value in PRESETS[preset].items() if key != "batch"}
     batch = batch or PRESETS[preset]["batch"]
-    autoencoder = Path(autoencoder)
+    state, card = load_autoencoder(start or autoencoder)
     eyes = Autoencoder(**AUTOENCODERS[preset])
-    eyes.load_state_dict(load_autoencoder(autoencoder))
+    eyes.load_state_dict(state)
     eyes = eyes.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     words = Words.load()
     table = torch.from_numpy(words.vectors).to(device)
     store = cache_latents(eyes, words, data, clips, seed=seed, workers=workers).to(device)
     model = FlowModel(eyes.channels, words.vectors.shape[1], **size).to(device)
     model.transformer.scale.copy_(store.scale())
+    before = {}
+    if start:
+        weights = load_weights(start)
+        model.load_state_dict(weights.flow)
+        before = {"before": weights.card["flow_training"]}
     loop = Loop(out, model, optimisers(model), minutes=minutes, max_steps=max_steps, every=300)
 
     def step(n: int):
@@ -94,12 +99,12 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
             return model(*mine), len(range(rank, batch, ranks))
 
     loop.run(step, look=(lambda: _look(model, loop, eyes, words, Path(out) / "look.png")) if samples else None)
-    card = json.loads((autoencoder / "autoencoder.json").read_text())
     card |= {"preset": preset, "text": {"word_width": words.vectors.shape[1], "width": size["width"],
                                         "heads": size["heads"]},
              "transformer": {"channels": eyes.channels, **size}, "commit": _commit(),
              "flow_training": {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "clips_seen": loop.clips,
-                               "different_clips": clips, "batch": batch, "data_seed": seed, "device": device.type}}
+                               "different_clips": clips, "batch": batch, "data_seed": seed, "device": device.type,
+                               **before}}
     return save_weights(Path(out) / "weights", eyes.state_dict(), loop.averaged(), card) if rank == 0 else Path(out)
 
 

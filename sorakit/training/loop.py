@@ -126,9 +126,9 @@ def plot_curve(source: Path, target: Path, points: int = 200) -> None:
     """Draw the loss against the clips seen, each point the mean of many steps."""
     from matplotlib.figure import Figure
 
-    rows = np.loadtxt(source, delimiter=",", ndmin=2)                       # step, clips, seconds, loss
-    if not len(rows):
+    if not source.stat().st_size:
         return
+    rows = np.loadtxt(source, delimiter=",", ndmin=2)                       # step, clips, seconds, loss
     means = np.array([part.mean(0) for part in np.array_split(rows, min(points, len(rows)))])
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     axes = figure.subplots()
