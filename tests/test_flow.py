@@ -60,7 +60,7 @@ def test_the_loss_of_the_true_field_is_nothing_and_known_tokens_do_not_count():
 def test_times_are_logit_normal():
     t = RectifiedFlow().times(20_000, torch.Generator().manual_seed(0))
     logits = torch.logit(t)
-    assert abs(logits.mean().item() - 0.8) < 0.03 and abs(logits.std().item() - 1) < 0.03
+    assert abs(logits.mean().item() - 2) < 0.04 and abs(logits.std().item() - 1.4) < 0.04
 
 
 def test_known_masks_come_in_the_shares_that_they_are_said_to():
@@ -92,8 +92,8 @@ def test_more_steps_come_nearer_to_the_exact_flow_of_a_gaussian():
     noise = torch.randn(1, 3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
     truth = 0.5 + 0.3 * noise
     errors = [(Sampler()(gaussian(0.5, 0.3), noise, WORDS, steps=n, guidance=1.0).values - truth).abs().max().item()
-              for n in (30, 60, 120)]
-    assert errors[2] < 0.03
+              for n in (60, 120, 240)]
+    assert errors[2] < 0.04
     assert all(0.4 < b / a < 0.62 for a, b in zip(errors, errors[1:]))
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sorakit.latent.text import CaptionTransformer
-from sorakit.transformer.model import Block, Transformer, rotary_angles, rotate
+from sorakit.transformer.model import Block, Transformer, place_waves, rotary_angles, rotate
 
 
 @pytest.fixture
@@ -58,6 +58,21 @@ def test_space_attention_stays_in_its_frame_and_time_attention_does_not():
         place = rotary_angles(3, 2, 2, 8.0)
         before, after = (block.self_attention(v, place, 3)[:, :8] for v in (x, changed))
         assert torch.allclose(before, after, atol=1e-5) == stays
+
+
+@torch.no_grad()
+def test_a_patch_knows_its_place_even_when_all_look_alike(model):
+    """In pure noise nothing else tells sky from ground."""
+    x, t, words, mask = inputs(frames=2)
+    same = x[:, :, :1, :1, :1].expand_as(x)
+    out = model(same, torch.ones_like(t), words, mask)
+    assert out.std((3, 4)).min() > 1e-3
+
+
+def test_places_are_the_same_in_every_aspect():
+    wide, square = place_waves(4, 8).view(4, 8, 16), place_waves(4, 4).view(4, 4, 16)
+    assert torch.allclose(wide[:, 2:6], square, atol=1e-6)
+    assert len(wide.view(-1, 16).unique(dim=0)) == 32
 
 
 @torch.no_grad()

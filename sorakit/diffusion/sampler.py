@@ -64,7 +64,7 @@ class Sampler:
                 yield step
 
 
-def schedule(steps: int, shift: float = 3.0) -> list[float]:
+def schedule(steps: int, shift: float = 8.0) -> list[float]:
     """Times from 1 to 0, denser near the noise for shift > 1, where the layout is decided (Esser et al. 2024)."""
     return [shift * u / (1 + (shift - 1) * u) for u in (1 - k / steps for k in range(steps + 1))]
 

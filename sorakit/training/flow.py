@@ -149,7 +149,7 @@ class LatentStore:
         pick = torch.randint(len(latents), (size,), generator=draw)
         words = torch.randint(ids.shape[1], (size,), generator=draw)
         share = torch.rand((), generator=draw).item()
-        frames = 1 if share < 1 / 16 else latents.shape[2] // 2 + 1 if share < 11 / 16 else latents.shape[2]
+        frames = 1 if share < 1 / 16 else latents.shape[2] // 2 + 1 if share < 13 / 16 else latents.shape[2]
         pick, words = pick.to(latents.device), words.to(latents.device)
         ids, mask = ids[pick, words].long(), mask[pick, words]
         longest = int(mask.sum(1).max())

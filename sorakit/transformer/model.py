@@ -22,6 +22,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.register_buffer("scale", torch.ones(channels))          # standard deviation of each latent channel
         self.embed = nn.Linear(channels, width)
+        self.place = nn.Linear(16, width)                            # where a patch is in its frame
         self.time_embedding = TimeEmbedding(width)
         self.modulation = nn.Linear(width, 6 * width)                # shared by all blocks (adaLN-single)
         self.blocks = nn.ModuleList(Block(width, heads, "time" if k % 2 else "space") for k in range(depth))
@@ -45,6 +46,7 @@ class Transformer(nn.Module):
     def network(self, x, t, words, word_mask, fps):
         b, _, frames, h, w = x.shape
         tokens = self.embed(rearrange(x, "b c t h w -> b (t h w) c"))                       # (b, n, d)
+        tokens = tokens + self.place(place_waves(h, w, x.device)).repeat(frames, 1)
         condition = F.silu(self.time_embedding(rearrange(t, "b t h w -> b (t h w)"))
                            + words[:, :1] + self.time_embedding.of_shape(h, w, fps, x))     # (b, n, d)
         modulation = self.modulation(condition)                                             # (b, n, 6 d)
@@ -121,6 +123,19 @@ class TimeEmbedding(nn.Module):
 
     def of_shape(self, h: int, w: int, fps: float, like: Tensor) -> Float[Tensor, " d"]:
         return self.shape(torch.tensor([math.log(h / 5), math.log(w / 9), math.log(fps / 8)], device=like.device))
+
+
+def place_waves(h: int, w: int, device=None) -> Float[Tensor, "n 16"]:
+    """Each patch's own place: waves over y and x, in frame heights from the centre.
+
+    Rotary angles tell distances only, and in pure noise all patches look alike: without this none could know whether
+    it is to become sky or ground.
+    """
+    y, x = torch.meshgrid((torch.arange(h, device=device) + 0.5) / h - 0.5,
+                          ((torch.arange(w, device=device) + 0.5) - w / 2) / h, indexing="ij")
+    waves = torch.tensor([0.25, 0.5, 1.0, 2.0], device=device) * 2 * math.pi
+    angles = torch.cat([y.reshape(-1, 1) * waves, x.reshape(-1, 1) * waves], 1)
+    return torch.cat([angles.sin(), angles.cos()], 1)
 
 
 def rotary_angles(frames: int, h: int, w: int, fps: float, device=None) -> Float[Tensor, "n 16"]:
