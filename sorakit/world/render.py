@@ -16,7 +16,7 @@ import numpy as np
 import skia
 
 from . import animals, machines, people, settings, sky, styles, weather
-from .paint import Affine, Backdrop, Frame, Layer, Light, Rig, compose, flat, gradient, mix, scale
+from .paint import Affine, Backdrop, Frame, Layer, Light, Rig, compose, flat, gradient, mix, radial, scale
 from .scene import COLOURS, KINDS, SIZES, SPEEDS, Scene, Subject
 
 BUILDERS = {**animals.BUILDERS, **people.BUILDERS, **machines.BUILDERS}
@@ -287,7 +287,7 @@ class _Film:
         lift = max(0.0, actor.y - place[5]) / actor.height  # while jumping
         canvas.setMatrix(_matrix(compose(view, (1.0, 0.0, place[2], 0.0, 0.22, actor.y))))
         radius = actor.height * (0.75 if actor.subject.kind == "train" else 0.42) * (1 - 0.4 * lift)
-        canvas.drawCircle(0, 0, radius, self._soft_black(radius, strength * 1.4))
+        canvas.drawCircle(0, 0, radius, radial((0, 0), radius, [_NIGHT] * 2, [min(1.0, strength * 1.4), 0.0]))
         if self.scene.weather != "clear":
             return
         lean = max(-1.2, min(1.2, (place[2] / (self.aspect / 2) - self.light.sun[0]) * 0.9))
@@ -295,11 +295,6 @@ class _Film:
         canvas.saveLayerAlpha(None, int(255 * strength * 0.8))
         self._paint_shapes(canvas, actor.rig.shapes, [_SHADOW] * len(actor.rig.shapes), bones, compose(view, fall))
         canvas.restore()
-
-    def _soft_black(self, radius, strength):
-        paint = skia.Paint(AntiAlias=True, Shader=skia.GradientShader.MakeRadial(
-            skia.Point(0, 0), radius, [skia.Color(0, 0, 10, int(255 * min(1, strength))), skia.Color(0, 0, 10, 0)]))
-        return paint
 
     # Ground truth: every pixel's id is a layer's or a rig shape's; tables tell what an id is.
 
@@ -362,7 +357,8 @@ class _Film:
 
 # --- helpers ----------------------------------------------------------------------------------------
 
-_SHADOW = flat((0.0, 0.0, 0.05))
+_NIGHT = (0.0, 0.0, 0.04)
+_SHADOW = flat(_NIGHT)
 
 
 def _matrix(m: Affine) -> skia.Matrix:
