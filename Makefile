@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 PROMPT ?= A golden retriever runs through a field of wildflowers with the sun setting in the background.
 FILM = outputs/golden_retriever.mp4
 
-.PHONY: video test lab notebooks lint clean
+.PHONY: video test lab notebooks lessons lint clean
 
 video: $(FILM)
 	@echo "The film is in $(FILM)"
@@ -19,10 +19,13 @@ test: $(VENV)/.ready-all
 	$(BIN)/python -m pytest
 
 lab: $(VENV)/.ready-all
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/00_first_film.ipynb
 
 notebooks: $(VENV)/.ready-all          # run them all, and keep what they show
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=300 notebooks/*.ipynb
+
+lessons: $(VENV)/.ready-all            # the course's notebooks, from their sources
+	$(BIN)/python tutorials/build.py
 
 lint: $(VENV)/.ready-all
 	$(BIN)/ruff check sorakit tests

@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {"load": "pipeline", "Pipeline": "pipeline", "Video": "types", "Brief": "types", "Conditioning": "types",
           "Latents": "types", "DenoisingStep": "types", "Verdict": "types", "Refused": "safety.safety",
+          "Asked": "types", "Element": "types", "Reference": "types", "Run": "run", "Change": "diffusion.sampler",
           "WeightsError": "weights"}
 __all__ = [*_HOMES]
 

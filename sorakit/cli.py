@@ -40,8 +40,10 @@ def generate(
     aspect: Annotated[str, typer.Option(help="16:9, 9:16 or 1:1.")] = "16:9",
     height: Annotated[int | None, typer.Option(help="Pixels. [dim]The short side has 432, if not given.[/dim]")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another film; the same seed, the same film.")] = 0,
-    steps: Annotated[int, typer.Option(help="Denoising steps: more are slower and finer.")] = 25,
-    guidance: Annotated[float, typer.Option(help="How hard the prompt pulls.")] = 4.0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps: more are slower and finer. [dim]4 with few-step "
+                                                   "weights, else 25.[/dim]")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How hard the prompt pulls. [dim]4, if not given.[/dim]")]
+    = None,
     weights: Annotated[str, typer.Option(help="nano, base, or a folder with weights.")] = "nano",
     device: Device = None,
 ):
@@ -65,6 +67,30 @@ def generate(
     say.print(" · ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.took.items()), style="dim")
 
 
+@app.command(help="Make films of the benchmark's prompts, read them back with the referee, and write the report.")
+def evaluate(
+    weights: Annotated[str, typer.Option(help="nano, base, or a folder with weights.")] = "nano",
+    prompts: Annotated[str, typer.Option(help="seen, held-out or both.")] = "both",
+    seeds: Annotated[int, typer.Option(help="Films of each prompt.")] = 2,
+    films: Annotated[int, typer.Option(help="In each list of prompts, all seeds together.")] = 100,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("docs"),
+    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How hard the prompt pulls.")] = None,
+    batch: Annotated[int, typer.Option(help="Films at a time.")] = 8,
+    data: Data = Path("checkpoints/data"), device: Device = None,
+):
+    with told("cancelled; no report was written"):
+        from sorakit.evaluation import report
+
+        with Stages() as stages:
+            parts = report.evaluate(weights, prompts, seeds, films, out, steps=steps, guidance=guidance, batch=batch,
+                                    data=data, device=device, progress=stages)
+    for name, part in parts.items():
+        say.print(name, style="bold")
+        for key, share in part.adherence.items():
+            say.print(f"  {key:<20} {share}   ceiling {part.ceiling[key]}", markup=False)
+
+
 @train.command("autoencoder", help="Stage 2: frames to latents and back, on clips of the drawn world.")
 def train_autoencoder(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path("checkpoints/autoencoder"),
                       clips: Clips = 3000, workers: Workers = 1, data: Data = Path("checkpoints/data"),
@@ -86,12 +112,31 @@ def train_flow(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path
                = Path("checkpoints/autoencoder"),
                start: Annotated[str | None, typer.Option(
                    help="Finished weights to begin with, their autoencoder included: nano, base or a folder.")] = None,
+               stills: Annotated[int, typer.Option(help="How many first frames of other clips to learn from.")] = 0,
+               still_share: Annotated[float, typer.Option(help="Share of the steps that learn from stills.", min=0,
+                                                          max=1)] = 1 / 16,
+               half: Annotated[bool, typer.Option(help="Multiply in bf16 on a CPU too: some are faster at it, some far "
+                                                       "slower.")] = False,
                seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 1, device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import flow
 
         flow.train(preset, minutes, out, data, autoencoder, clips=clips, workers=workers, start=start, seed=seed,
-                   device=device)
+                   stills=stills, still_share=still_share, half=half, device=device)
+
+
+@train.command("few-step", help="Teaches a trained flow model to need 1 to 8 steps, with guidance built in.")
+def train_few_step(start: Annotated[str, typer.Option(help="The flow model: nano, base or a folder.")] = "nano",
+                   minutes: Minutes = 60.0, out: Out = Path("checkpoints/few_step"), clips: Clips = 3000,
+                   workers: Workers = 1, data: Data = Path("checkpoints/data"),
+                   guidance: Annotated[float, typer.Option(help="How hard the prompt is to pull.")] = 4.0,
+                   seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 1,
+                   device: Device = None):
+    with told("stopped; the same command goes on from the last checkpoint"):
+        from sorakit.training import few_step
+
+        few_step.train(start, minutes, out, data, clips=clips, guidance=guidance, seed=seed, workers=workers,
+                       device=device)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import numbers
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,13 @@ from torch import Tensor
 from sorakit.device import pick_device
 from sorakit.diffusion.sampler import Sampler
 from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
-from sorakit.latent.text import TextEncoder
+from sorakit.latent.text import MAX_WORDS, TextEncoder
 from sorakit.prompt.reader import Reader
 from sorakit.prompt.words import Words
+from sorakit.run import Run
 from sorakit.safety.safety import Safety
-from sorakit.synthesis.finish import Finish, enlarge, output_size
+from sorakit.synthesis.finish import enlarge, output_size
+from sorakit.synthesis.recipe import Synthesis
 from sorakit.transformer.model import Transformer
 from sorakit.types import NATIVE_FPS, NATIVE_SIZES, Video
 from sorakit.weights import load_weights
@@ -40,15 +42,16 @@ class Pipeline:
     autoencoder: Autoencoder         # 2 frames to latents and back
     sampler: Sampler                 # 3 noise to latents, a step at a time
     transformer: Transformer         # 4 which way each latent moves
-    synthesis: Finish                # 5 frames to a film
+    synthesis: Synthesis             # 5 frames to a film
     safety: Safety                   # 6 what may be made, and its mark
     model: str
     device: torch.device
     load_seconds: float = 0.0
+    few_step: Transformer | None = None     # 4 as well, taught to need few steps, with the prompt's pull built in
 
     @torch.no_grad()
     def __call__(self, prompt: str, *, negative: str = "", image=None, seconds: float = 2.0, aspect: str = "16:9",
-                 seed: int = 0, steps: int = 25, guidance: float = 4.0, height: int | None = None,
+                 seed: int = 0, steps: int | None = None, guidance: float | None = None, height: int | None = None,
                  progress: Callable[[str, int, int], None] | None = None) -> Video:
         """A film of the prompt; the same arguments make the same pixels on a CPU.
 
@@ -57,34 +60,56 @@ class Pipeline:
             image: the first frame: a path, a PIL image or a uint8 array (h, w, 3).
             seconds: length, up to 10; models draw 1 + 2k frames at 8 a second, and the nearest such length is made.
             aspect: "16:9", "9:16" or "1:1".
-            steps: denoising steps; more are slower and finer.
-            guidance: how hard the prompt pulls; 1 is no more than the model would by itself.
+            steps: denoising steps; more are slower and finer. By default 4 with weights that know few steps, else 25.
+            guidance: how hard the prompt pulls; 1 is no more than the model would by itself. By default what few-step
+                weights were taught, else 4.
             height: of the film in pixels; by default its short side has 432.
 
         Raises:
             ValueError: for arguments outside of these, naming the argument.
             Refused: (a ValueError) for a prompt that breaks the safety rules.
         """
+        return self.stages(Clock(progress), prompt, negative=negative, image=image, seconds=seconds, aspect=aspect,
+                           seed=seed, steps=steps, guidance=guidance, height=height)
+
+    @torch.no_grad()
+    def trace(self, prompt: str, *, keep: str | Sequence[str] = (), **options) -> Run:
+        """The same film by the same lines, with everything on the way kept in a `Run`.
+
+        Takes what a call takes. keep names more that the transformer works out at each step (`transformer.names()`;
+        patterns such as `"blocks.*.time.attention"`), of the first film and with the prompt.
+        """
+        return Run.record(self, keep, {"prompt": prompt, **options})
+
+    def stages(self, do, prompt, *, negative="", image=None, seconds=2.0, aspect="16:9", seed=0, steps=None,
+               guidance=None, height=None) -> Video:
+        """The six stages in order. `do(name, stage, ...)` calls stage(...): a `Clock`, or the recorder of a `Run`."""
         output_size(aspect, height)                      # what cannot be made is said before the work, not after it
         noise = self.noise(seconds, aspect, seed)                                                # (1, c, t, h, w)
-        check_number("steps", steps, 1, 1000, numbers.Integral)
-        check_number("guidance", guidance, 0, 30)
-        clock = Clock(progress)
+        sampler, network, steps, guidance = self.plan(steps, guidance, negative)
 
-        clock.start("read")
-        brief = self.prompt(prompt, negative=negative, image=image)                              # 1 what is asked
-        brief = self.safety.screen(brief).brief                                                  # 6 may it be made
-        conditioning = self.text_encoder(brief)                                                  # 2 words to vectors
-        known, mask = self.known(brief.image, noise)                                             # 2 given frames
-        clock.start("sample", steps)
-        latents = self.sampler(self.transformer, noise, conditioning, known=known, mask=mask, steps=steps,
-                               guidance=guidance, fps=NATIVE_FPS, callback=clock.step)           # 3 + 4
-        clock.start("decode")
-        frames = self.autoencoder.decode(latents.values)                                         # 2 back to pixels
-        clock.start("finish")
-        video = self.synthesis(frames, aspect=aspect, height=height, prompt=brief.prompt)        # 5 finish
-        video = self.safety.release(video, model=self.model, seed=seed)                          # 6 mark
-        return dataclasses.replace(video, timings=clock.stop())
+        brief = do("prompt", self.prompt, prompt, negative=negative, image=image)                # 1 what is asked
+        verdict = do("screen", self.safety.screen, brief)                                        # 6 may it be made
+        conditioning = do("text", self.text_encoder, verdict.brief)                              # 2 words to vectors
+        known, mask = do("known", self.known, verdict.brief.image, noise)                        # 2 given frames
+        latents = do("diffusion", sampler, network, noise, conditioning, known, mask,
+                     steps=steps, guidance=guidance, fps=NATIVE_FPS)                             # 3 + 4
+        frames = do("decode", self.autoencoder.decode, latents.values)                           # 2 back to pixels
+        video = do("synthesis", self.synthesis, frames, aspect=aspect, height=height,
+                   prompt=verdict.brief.prompt)                                                  # 5 finish
+        video = do("release", self.safety.release, video, model=self.model, seed=seed)           # 6 mark
+        return dataclasses.replace(video, timings=do.timings)
+
+    def plan(self, steps: int | None, guidance: float | None, negative: str = ""):
+        """Sampler, network, steps and guidance: few steps where the weights know them and nothing is asked for that
+        only the flow model can do. Raises ValueError for numbers outside of their range."""
+        check_number("steps", 1 if steps is None else steps, 1, 1000, numbers.Integral)
+        check_number("guidance", 1 if guidance is None else guidance, 0, 30)
+        plain = self.sampler.method == "euler" and self.sampler.guide == "cfg" and guidance is None and not negative
+        if self.few_step is not None and plain and (steps is None or steps <= 8):
+            return dataclasses.replace(self.sampler, method="few_step"), self.few_step, steps or 4, 1.0
+        return (self.sampler, self.transformer, steps or self.sampler.steps_default,
+                self.sampler.guidance_default if guidance is None else guidance)
 
     def noise(self, seconds: float, aspect: str, seed: int) -> Float[Tensor, "1 c t i j"]:
         """Where a film starts: drawn on the CPU, so that a seed means the same everywhere."""
@@ -113,16 +138,18 @@ def load(weights: str | Path = "nano", device: str | None = None) -> Pipeline:
     started = time.perf_counter()
     place = pick_device(device)
     stored, words = load_weights(weights), Words.load()
+    reader = Reader(words, reach=MAX_WORDS)
     pipeline = Pipeline(
-        prompt=Reader(words),
+        prompt=reader,
         text_encoder=TextEncoder.from_weights(stored, words),
         autoencoder=Autoencoder.from_weights(stored).to(place),
         sampler=Sampler(),
         transformer=Transformer.from_weights(stored).to(place),
-        synthesis=Finish(),
-        safety=Safety(),
+        synthesis=Synthesis(),
+        safety=Safety(words=words, read=reader),
         model=stored.card["preset"],
         device=place,
+        few_step=Transformer.from_weights(stored, "few_step").to(place) if "few_step" in stored.card else None,
     )
     pipeline.text_encoder.network.to(place)
     pipeline.load_seconds = time.perf_counter() - started
@@ -136,22 +163,23 @@ def check_number(name: str, value, lowest, highest, kind=numbers.Real) -> None:
 
 
 class Clock:
-    """Times each stage, and tells `progress` of it."""
+    """Calls each stage, times it, and tells `progress` of it. Short stages are told of together, as one phase."""
 
-    def __init__(self, progress):
-        self.progress, self.timings, self.stage = progress or (lambda *_: None), {}, None
+    PHASES = {"prompt": "read", "screen": "read", "text": "read", "known": "read", "diffusion": "sample",
+              "decode": "decode", "synthesis": "finish", "release": "finish"}
 
-    def start(self, stage: str, steps: int = 1) -> None:
-        self.stop()
-        self.stage, self.steps, self.since = stage, steps, time.perf_counter()
-        self.progress(stage, 0, steps)
+    def __init__(self, progress: Callable[[str, int, int], None] | None = None):
+        self.progress, self.timings = progress or (lambda *_: None), {}
 
-    def step(self, step) -> None:
-        if step.index + 1 < self.steps:
-            self.progress(self.stage, step.index + 1, self.steps)
-
-    def stop(self) -> dict[str, float]:
-        if self.stage:
-            self.timings[self.stage] = time.perf_counter() - self.since
-            self.progress(self.stage, self.steps, self.steps)
-        return self.timings
+    def __call__(self, name: str, stage: Callable, *args, **options):
+        phase, steps = self.PHASES[name], options.get("steps", 1)
+        if phase not in self.timings:
+            self.progress(phase, 0, steps)
+        if name == "diffusion":
+            options["callback"] = lambda step: step.index + 1 < steps and self.progress(phase, step.index + 1, steps)
+        started = time.perf_counter()
+        value = stage(*args, **options)
+        self.timings[phase] = self.timings.get(phase, 0.0) + time.perf_counter() - started
+        if name in ("known", "diffusion", "decode", "release"):                                  # its phase is over
+            self.progress(phase, steps, steps)
+        return value

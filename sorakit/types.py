@@ -30,13 +30,208 @@ def check_aspect(aspect: str) -> None:
 
 
 @dataclass(frozen=True)
+class Nearest:
+    """What the models can draw that lies nearest to what was asked, by word vectors."""
+
+    name: str                         # a kind, setting, ... of the drawn world
+    similarity: float                 # cosine, up to 1
+    drawn: bool                       # whether that is what was asked, and not a stand-in
+
+    def __str__(self):
+        return f"{self.name} is drawn" if self.drawn else f"not drawn; nearest {self.name} {self.similarity:.2f}"
+
+
+@dataclass(frozen=True)
+class Element:
+    """One thing that a prompt asks for besides its subjects: a setting, time, weather, style, mood, camera, negation.
+    """
+
+    role: str
+    name: str                         # its words: "field of wildflowers"
+    span: tuple[int, int]             # characters of the prompt, first and one past the last
+    confidence: float                 # in [0, 1], how sure the reading is
+    nearest: Nearest | None = None
+
+    def __str__(self):
+        return self.name
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A subject that a prompt asks for. What it leaves unsaid is "" or None."""
+
+    name: str                         # "golden retriever"; one or many, the noun as for one
+    colour: str = ""
+    count: int | None = 1             # None for many without a number
+    attributes: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()     # verbs as a dictionary has them: "run"
+    direction: str = ""               # left, right, up, down, towards, away
+    span: tuple[int, int] = (0, 0)    # characters of the prompt
+    confidence: float = 1.0
+    nearest: Nearest | None = None
+    nearest_action: Nearest | None = None
+    words: str = ""                   # as the prompt has it: "two red cars"
+
+    role = "subject"
+
+    @property
+    def action(self) -> str:
+        return self.actions[0] if self.actions else ""
+
+    def __str__(self):
+        parts = [self.words or self.name]
+        if self.actions:
+            parts.append("(" + ", ".join(self.actions) + (f", {self.direction}" if self.direction else "") + ")")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How two subjects of a prompt belong together: ("cat", "on", "sofa")."""
+
+    subject: str
+    relation: str                     # a preposition, or a verb as a dictionary has it
+    object: str
+    span: tuple[int, int]             # characters from the one to the other
+    confidence: float
+
+    def __str__(self):
+        return f"{self.subject} {self.relation} {self.object}"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a picture or a film that was given shows, as measured from its pixels. See `sorakit.prompt.image`, `.video`.
+
+    A picture has no `motion`, `cuts` or `dissolves`.
+    """
+
+    height: int                       # of the original, upright, in pixels
+    width: int
+    palette: tuple[Swatch, ...]       # most of the picture first
+    light: str                        # "warm", "neutral" or "cool"
+    time: str                         # what the light looks like: "dawn", "day", "sunset" or "night"
+    textures: tuple[Texture, ...]     # what the regions look like they are made of, largest first
+    horizon: float | None             # height of the horizon, 0 at the top and 1 at the bottom; None if none is seen
+    vanishing: tuple[float, float] | None    # (x, y) where the lines of the perspective meet, in widths and heights
+    depth: Float[np.ndarray, "h w"] = field(repr=False, compare=False)    # 0 near to 1 far, reduced size
+    seconds: float = 0.0
+    fps: float = 0.0
+    motion: Motion | None = None
+    cuts: tuple[float, ...] = ()                        # seconds at which another shot begins at once
+    dissolves: tuple[tuple[float, float], ...] = ()     # seconds, first and last, in which one shot becomes another
+
+    def __str__(self):
+        colours = ", ".join(f"{swatch.name} {swatch.share:.0%}" for swatch in self.palette[:4])
+        stuff = ", ".join(texture.name for texture in self.textures[:3])
+        lines = [f"{'film' if self.motion else 'picture'} of {self.height} x {self.width}"
+                 + (f", {self.seconds:.1f} s at {self.fps:g} frames a second" if self.motion else ""),
+                 f"colours: {colours}", f"light: {self.light}, like {self.time}"]
+        lines += [f"textures: {stuff}"] if stuff else []
+        lines += [f"horizon: {self.horizon:.0%} from the top"] if self.horizon is not None else []
+        if self.motion:
+            lines.append(str(self.motion))
+            lines += ["cuts at " + ", ".join(f"{t:.1f} s" for t in self.cuts)] if self.cuts else []
+            lines += ["dissolves at " + ", ".join(f"{a:.1f} to {b:.1f} s" for a, b in self.dissolves)] \
+                if self.dissolves else []
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Swatch:
+    """One colour of a palette."""
+
+    name: str
+    rgb: tuple[int, int, int]         # sRGB, 0 to 255
+    share: float                      # of the picture, in [0, 1]
+
+
+@dataclass(frozen=True)
+class Texture:
+    """What a part of a picture looks like it is made of."""
+
+    name: str                         # sky, water, foliage, sand or earth, snow or cloud, built, smooth
+    share: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How a film moves. Speeds are in frame widths a second (x to the right, y down)."""
+
+    camera: str                       # static, pan left, pan right, tilt up, tilt down, zoom in, zoom out
+    pan: tuple[float, float]          # of the camera; the picture moves against it
+    zoom: float                       # growth of the picture a second, 0.1 is 10%
+    speed: float                      # mean speed of what moves against the background
+    moving: float                     # share of the picture that does
+    tempo: str                        # still, slow, medium or fast
+    flicker: float                    # brightness from frame to frame, standard deviation in grey levels (0 to 255)
+    drift: float                      # change of the mean colour from first to last, in grey levels
+
+    def __str__(self):
+        return (f"camera: {self.camera}; {self.moving:.0%} of the picture moves, {self.tempo}; flicker "
+                f"{self.flicker:.1f}, colour drift {self.drift:.1f} grey levels")
+
+
+ROLES = ("setting", "time", "weather", "style", "mood", "camera", "negation")
+
+
+@dataclass(frozen=True)
 class Brief:
-    """What is asked for: stage 1's reading of the request."""
+    """What is asked for: stage 1's reading of the request.
+
+    `setting`, `time`, `weather`, `style`, `mood` and `camera` are the first element of that role, or None; `all(role)`
+    gives every one.
+    """
 
     prompt: str
     negative: str = ""
     tokens: tuple[str, ...] = ()      # the prompt as the model reads it
     image: UInt8[np.ndarray, "h w 3"] | None = field(default=None, repr=False, compare=False)   # the film's first frame
+    subjects: tuple[Asked, ...] = field(default=(), repr=False)
+    elements: tuple[Element, ...] = field(default=(), repr=False)          # in the order of the prompt
+    relations: tuple[Relation, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)    # what a reader of the film should know: stand-ins, typos
+    image_reference: Reference | None = field(default=None, repr=False, compare=False)
+    video_reference: Reference | None = field(default=None, repr=False, compare=False)
+
+    def all(self, role: str) -> tuple[Element, ...]:
+        """Every element of a role, in order. Raises ValueError for a role that there is not."""
+        if role not in ROLES:
+            raise ValueError(f"role={role!r} is not one of {', '.join(ROLES)}")
+        return tuple(element for element in self.elements if element.role == role)
+
+    @property
+    def setting(self) -> Element | None:
+        return self._first("setting")
+
+    @property
+    def time(self) -> Element | None:
+        return self._first("time")
+
+    @property
+    def weather(self) -> Element | None:
+        return self._first("weather")
+
+    @property
+    def style(self) -> Element | None:
+        return self._first("style")
+
+    @property
+    def mood(self) -> Element | None:
+        return self._first("mood")
+
+    @property
+    def camera(self) -> Element | None:
+        return self._first("camera")
+
+    def _first(self, role):
+        return next(iter(self.all(role)), None)
+
+    def __str__(self):
+        rows = [("subjects", self.subjects)] + [(role, self.all(role)) for role in ROLES]
+        rows += [("relations", self.relations), ("notes", self.notes)]
+        return "\n".join([self.prompt] + [f"  {name}: {'; '.join(map(str, found))}" for name, found in rows if found])
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +273,8 @@ class DenoisingStep:
     conditional: Float[Tensor, "b c t h w"]      # velocity with the prompt
     unconditional: Float[Tensor, "b c t h w"] | None   # without it (None when guidance is 1)
     guidance: float
+    attention: dict[str, Tensor] = field(default_factory=dict)      # "blocks.3.time": (frames or 1, heads, queries,
+    activations: dict[str, Tensor] = field(default_factory=dict)    # keys); "blocks.3.feed": ...: what a trace keeps
 
     def __repr__(self):
         return (f"DenoisingStep({self.index}: t {self.t:.3f} to {self.t_next:.3f}, {_shape(self.x)}, "
@@ -86,10 +283,14 @@ class DenoisingStep:
 
 @dataclass(frozen=True)
 class Reason:
-    """One rule that fired, and the words of the prompt that it fired on."""
+    """Something that the safety stage found, the words of the prompt that it found it in, and what is done about it."""
 
     category: str
-    words: tuple[str, ...]
+    words: tuple[str, ...]                       # as the prompt has them
+    fired: str = ""                              # "rule 'nude'", "classifier", "name 'tom cruise'", "faces", ...
+    score: float = 1.0                           # in [0, 1]; a rule is sure
+    threshold: float = 1.0                       # from which score on it fires
+    action: str = "refuse"                       # what the policy does about it: allow, alter or refuse
 
 
 @dataclass(frozen=True)
@@ -97,8 +298,11 @@ class Verdict:
     """What the safety stage decided of a request, and why."""
 
     decision: str                                # "allow", "alter" or "refuse"
-    brief: Brief
+    brief: Brief                                 # what may be made: altered, if that is the decision
     reasons: tuple[Reason, ...] = ()
+    original: str = ""                           # the prompt as it came
+    changes: tuple[tuple[str, str], ...] = ()    # (what it said, what it says now)
+    policy: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,10 @@ from sorakit.prompt.reader import Reader, read_image
 from sorakit.prompt.words import Words
 from sorakit.safety.mark import marked
 from sorakit.safety.safety import Refused
-from sorakit.synthesis.finish import Finish, enlarge, output_size, to_bytes
-from sorakit.weights import WeightsError
+from sorakit.synthesis.finish import enlarge, output_size, to_bytes
+from sorakit.synthesis.recipe import Synthesis
+from sorakit.transformer.model import Transformer
+from sorakit.weights import WeightsError, load_weights, save_weights
 
 PROMPT = "a golden retriever runs through a field"
 
@@ -61,7 +63,7 @@ def test_a_film_has_one_frame_and_eight_a_second_to_the_nearest_four(make, secon
 def test_a_film_is_marked_and_says_what_made_it_and_how_long_each_stage_took(make, pipe):
     video = make(seed=5)
     frames = pipe.autoencoder.decode(latents_of(pipe, seed=5))
-    assert np.array_equal(video.frames, marked(Finish()(frames, height=80).frames))
+    assert np.array_equal(video.frames, marked(Synthesis()(frames, height=80).frames))
     assert video.prompt == video.metadata["title"] == PROMPT
     assert "model tiny, seed 5" in video.metadata["comment"]
     assert list(video.timings) == ["read", "sample", "decode", "finish"] and min(video.timings.values()) > 0
@@ -96,7 +98,7 @@ def test_a_given_image_stays_the_first_latent(pipe, make):
 
 
 def test_a_replaced_stage_is_used(pipe):
-    class Grey(Finish):
+    class Grey(Synthesis):
         def __call__(self, frames, **asked):
             video = super().__call__(frames, **asked)
             return dataclasses.replace(video, frames=np.full_like(video.frames, 128))
@@ -194,3 +196,21 @@ def test_output_sizes_are_even_and_of_the_aspect(aspect, height):
     h, w = output_size(aspect, height)
     x, y = map(int, aspect.split(":"))
     assert h % 2 == w % 2 == 0 and abs(w - h * x / y) <= 1 and h in (height, h if height is None else -1)
+
+
+def test_few_step_weights_are_used_unless_something_else_is_asked_for(tiny_weights, tmp_path):
+    flow = load_weights(tiny_weights)
+    network = Transformer(**flow.card["transformer"], two_times=True)
+    torch.manual_seed(1)
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    student = {f"few_step.{name}": value for name, value in network.state_dict().items()}
+    both = load(save_weights(tmp_path / "both", flow.autoencoder, flow.flow | student,
+                                flow.card | {"few_step": {"steps": 4}}), "cpu")
+    ask = {"seconds": 0.5, "seed": 1}
+    run = both.trace("a cat", **ask)
+    assert len(run.steps) == 4 and run.steps[0].unconditional is None
+    plain = load(tiny_weights, "cpu")("a cat", **ask, steps=3)
+    assert np.array_equal(both("a cat", **ask, steps=3, guidance=4.0).frames, plain.frames)
+    assert not np.array_equal(both("a cat", **ask, steps=3).frames, plain.frames)
+    assert len(both.trace("a cat", **ask, negative="dogs").steps) == 25

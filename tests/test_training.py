@@ -55,6 +55,50 @@ def test_clips_are_what_their_seed_says_and_never_held_out(data):
     assert captions_of(scenes[7], 1, 7) == captions_of(scenes[7], 1, 7)
 
 
+def test_stills_are_the_first_frames_of_other_clips(data, autoencoder):
+    """Still k of data seed 1 is the first frame of clip k of data seed 2; its latent is what that film begins with."""
+    from sorakit.latent.autoencoder import Autoencoder
+    from sorakit.prompt.words import Words
+    from sorakit.training.autoencoder import PRESETS, load_autoencoder, to_floats
+    from sorakit.training.flow import cache_latents
+    from sorakit.world.render import render
+
+    eyes = Autoencoder(**PRESETS["nano"]).eval().requires_grad_(False)
+    eyes.load_state_dict(load_autoencoder(autoencoder)[0])
+    words = Words.load()
+    store = cache_latents(eyes, words, data, 50, 50, seed=1)
+    clip = render(scene_of(2, 7), *NATIVE_SIZES["16:9"], 2.0, 8.0)
+    (films, *_), (stills, ids, mask, inside) = store.buckets
+    assert torch.allclose(inside[7].float().mean(), torch.tensor(clip.subject_mask[0].mean()).float(), atol=1e-2)
+    assert films.shape[2:] == (9, 5, 9) and stills.shape[2:] == (1, 5, 9) and len(stills) == 50
+    whole = eyes.encode(to_floats(clip.frames))
+    assert torch.allclose(whole[0, :, :1], stills[7].float(), atol=0.05)
+    assert (ids[7].numpy() == words.encode(captions_of(scene_of(2, 7), 2, 7), 48)[0]).all()
+
+    draws = [store.batch(2, torch.Generator().manual_seed(k), still_share=0.5) for k in range(40)]
+    shapes = [tuple(latents.shape) for latents, *_ in draws]
+    assert {shape[2] for shape in shapes} == {1, 5, 9}
+    assert all(shape[0] == (16 if shape[2] == 1 else 2) for shape in shapes)
+    assert 10 < sum(shape[2] == 1 for shape in shapes) < 30
+
+
+def test_products_in_bf16_are_those_in_fp32_but_for_rounding():
+    from sorakit.training.half import use_half_products
+
+    torch.manual_seed(0)
+    whole = torch.nn.Sequential(torch.nn.Linear(48, 64), torch.nn.GELU(), torch.nn.Linear(64, 32, bias=False))
+    half = torch.nn.Sequential(torch.nn.Linear(48, 64), torch.nn.GELU(), torch.nn.Linear(64, 32, bias=False))
+    half.load_state_dict(whole.state_dict())
+    use_half_products(half)
+    x = torch.randn(2, 300, 48)
+    for model in (whole, half):
+        model(x.requires_grad_()).square().mean().backward()
+    gradients = [torch.cat([weight.grad.flatten() for weight in model.parameters()]) for model in (whole, half)]
+    assert not torch.equal(*gradients) and torch.cosine_similarity(*gradients, 0) > 0.9999
+    assert torch.equal(half(x[:, :8]), whole(x[:, :8]))                         # too little to gain anything
+    assert list(half.state_dict()) == list(whole.state_dict())
+
+
 def test_muon_takes_the_nearest_orthogonal_matrix():
     torch.manual_seed(0)
     for shape in ((96, 32), (32, 96), (3, 16, 48)):

@@ -5,6 +5,7 @@ import torch
 
 from sorakit.latent.text import CaptionTransformer
 from sorakit.transformer.model import Block, Transformer, place_waves, rotary_angles, rotate
+from sorakit.transformer.probe import Probes
 
 
 @pytest.fixture
@@ -54,9 +55,9 @@ def test_space_attention_stays_in_its_frame_and_time_attention_does_not():
     changed = x.clone()
     changed[:, 8:] += 1                                                 # the last of three frames of four patches
     for axis, stays in (("space", True), ("time", False)):
-        block = Block(64, 2, axis)
+        block = Block(64, 2, axis, "blocks.0")
         place = rotary_angles(3, 2, 2, 8.0)
-        before, after = (block.self_attention(v, place, 3)[:, :8] for v in (x, changed))
+        before, after = (block.self_attention(v, place, 3, Probes())[:, :8] for v in (x, changed))
         assert torch.allclose(before, after, atol=1e-5) == stays
 
 

@@ -24,16 +24,19 @@ class RectifiedFlow:
         and layout, still show through nine parts of noise, so what only the words can say is learned above t = 0.9."""
         return torch.sigmoid(1.4 * torch.randn(batch, generator=generator) + 2.0)
 
-    def loss(self, transformer, x0, words, word_mask, known, noise, t) -> Float[Tensor, ""]:
-        """Mean squared error of the velocity over the tokens that are not known.
+    def loss(self, transformer, x0, words, word_mask, known, noise, t, weight=None, channel_weight=None
+             ) -> Float[Tensor, ""]:
+        """Mean squared error of the velocity over the tokens that are not known, each counting by its weight.
 
-        known (b, t, h, w) is True where a latent is given: it stays clean and its time is 0.
+        known (b, t, h, w) is True where a latent is given: it stays clean and its time is 0. weight (b, t, h, w) and
+        channel_weight (c,) are 1 where they are left out.
         """
         times = t.view(-1, 1, 1, 1).expand(known.shape).masked_fill(known, 0.0)
         velocity = transformer(self.interpolate(x0, noise, times), times, words, word_mask)
-        error = (velocity.float() - self.velocity(x0, noise)).square().mean(1)       # (b, t, h, w)
-        unknown = (~known).flatten(1).sum(1).clamp_min(1)
-        return ((error * ~known).flatten(1).sum(1) / unknown).mean()                 # every film counts alike
+        error = (velocity.float() - self.velocity(x0, noise)).square()               # (b, c, t, h, w)
+        error = (error if channel_weight is None else error * channel_weight.view(-1, 1, 1, 1)).mean(1)
+        weight = (torch.ones_like(error) if weight is None else weight) * ~known
+        return ((error * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1)).mean()   # films alike
 
 
 def draw_known(shape: tuple[int, int, int, int], generator: torch.Generator) -> Bool[Tensor, "b t h w"]:

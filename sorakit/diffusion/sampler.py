@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,20 +12,49 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..types import Conditioning, DenoisingStep, Latents
+from .guidance import GUIDES, Guide, Split
+from .solvers import SOLVERS, At, Solver
+
+SHIFT = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What a learner changes between two steps; None leaves it as it is."""
+
+    x: Float[Tensor, "b c t h w"] | None = None              # x_next
+    guidance: float | None = None
+    conditioning: Conditioning | None = None
+    known: Float[Tensor, "b c t h w"] | None = None
+    mask: Bool[Tensor, "b t h w"] | None = None
 
 
 @dataclass
 class Sampler:
-    """Euler's method along the learned velocity, with classifier-free guidance (Ho & Salimans 2022)."""
+    """Walks from noise to a film along the learned velocity.
+
+    Args:
+        method: how a step is made: one of `solvers.SOLVERS` by name, or a function like them.
+        guide: how the prompt pulls: one of `guidance.GUIDES` by name, or a function like them.
+        interval: guidance acts at times in (low, high] only, and elsewhere costs nothing (Kynkäänniemi et al. 2024,
+            arXiv:2404.07724).
+        shift: of the times of the steps, see `schedule`.
+    """
 
     steps_default: int = 25
     guidance_default: float = 4.0
+    method: str | Solver = "euler"
+    guide: str | Guide = "cfg"
+    interval: tuple[float, float] = (0.0, 1.0)
+    shift: float = SHIFT
 
     def __call__(self, transformer, noise, conditioning: Conditioning, known=None, mask=None, *,
                  steps: int | None = None, guidance: float | None = None, fps: float = 8.0,
+                 times: Sequence[float] | None = None, generator: torch.Generator | None = None,
                  callback: Callable[[DenoisingStep], None] | None = None) -> Latents:
         """All the steps: noise (b, c, t, h, w) to `Latents`. callback sees each `DenoisingStep` as it is made."""
-        for step in self.steps(transformer, noise, conditioning, known, mask, steps=steps, guidance=guidance, fps=fps):
+        for step in self.steps(transformer, noise, conditioning, known, mask, steps=steps, guidance=guidance, fps=fps,
+                               times=times, generator=generator):
             if callback:
                 callback(step)
         return Latents(step.x_next, fps)
@@ -32,53 +62,117 @@ class Sampler:
     @torch.no_grad()
     def steps(self, transformer, noise: Float[Tensor, "b c t h w"], conditioning: Conditioning,
               known: Float[Tensor, "b c t h w"] | None = None, mask: Bool[Tensor, "b t h w"] | None = None, *,
-              steps: int | None = None, guidance: float | None = None, fps: float = 8.0) -> Iterator[DenoisingStep]:
+              steps: int | None = None, guidance: float | None = None, fps: float = 8.0,
+              times: Sequence[float] | None = None, generator: torch.Generator | None = None
+              ) -> Iterator[DenoisingStep]:
         """Yield every step. Where mask is True the film is given by `known` and does not change.
 
-        What a learner puts back is what the next step uses: `generator.send(x)` replaces x_next.
-        Raises ValueError for less than one step or a mask without known latents.
+        What a learner puts back is what the next steps use: `generator.send(x)` replaces x_next, `send(Change(...))`
+        also guidance, words or what is known; a solver that learns from its past begins anew there. `times` replace
+        the schedule: they fall from where `noise` is (1, or less for a film that is part-noised) to 0, or to where to
+        stop. Ancestral steps draw from `generator`, or else each film from its own noise. Raises ValueError for less
+        than one step, a mask without known latents, times that do not fall, an unknown method or guide, or guidance
+        of few-step weights, in which it is folded.
         """
-        steps = self.steps_default if steps is None else steps
-        guidance = self.guidance_default if guidance is None else guidance
-        if steps < 1:
-            raise ValueError(f"steps={steps!r} is too few: it takes 1 or more")
+        solve, guide = pick("method", self.method, SOLVERS), pick("guide", self.guide, GUIDES)
+        few = self.method == "few_step"
+        guidance = (1.0 if few else self.guidance_default) if guidance is None else guidance
+        if few and guidance != 1:
+            raise ValueError(f"guidance={guidance!r} cannot be had from few-step weights: it is folded into them; "
+                             "leave it out, or take another method with the flow model's weights")
+        times = check_times(schedule(self.steps_default if steps is None else steps, self.shift)
+                            if times is None else times)
         if (known is None) != (mask is None):
             raise ValueError("known and mask go together: known holds the given latents, mask says where they are")
         if mask is None:
             mask = torch.zeros(noise.shape[0], *noise.shape[2:], dtype=torch.bool, device=noise.device)
             known = noise
         where = mask.unsqueeze(1)
+        past, memory, fresh = [], {}, noise_of(noise, generator)
+
+        def look(x, t, t_next, k):
+            """Velocity after guidance, with the prompt and without it."""
+            scale = guidance if self.interval[0] < t <= self.interval[1] else 1.0
+            each = lambda value: torch.full(mask.shape, value, device=x.device, dtype=x.dtype).masked_fill(mask, 0.0)
+            both = velocities(transformer, x, each(t), conditioning, scale, fps, each(t - t_next) if few else None)
+            conditional, unconditional = (v if v is None else v.masked_fill(where, 0.0) for v in both)
+            if unconditional is None:
+                return conditional, conditional, None, scale
+            split = Split(conditional, unconditional, scale, x.masked_fill(where, 0.0), t, k, memory)
+            return guide(split), conditional, unconditional, scale
+
         x = torch.where(where, known, noise)
-        times = schedule(steps)
-        for k, (t, t_next) in enumerate(zip(times, times[1:])):
-            t_tokens = torch.full(mask.shape, t, device=x.device).masked_fill(mask, 0.0)
-            conditional, unconditional = velocities(transformer, x, t_tokens, conditioning, guidance, fps)
-            velocity = conditional if unconditional is None else \
-                unconditional + guidance * (conditional - unconditional)
-            velocity = velocity.masked_fill(where, 0.0)
-            step = DenoisingStep(k, t, t_next, x, velocity, x - t * velocity, x + (t_next - t) * velocity,
-                                 conditional, unconditional, guidance)
-            changed = yield step
-            x = step.x_next if changed is None else torch.where(where, known, changed)
-            if changed is not None:
+        for k, (t, t_next) in enumerate(itertools.pairwise(times)):
+            velocity, conditional, unconditional, scale = look(x, t, t_next, k)
+            at = At(x, t, t_next, velocity, x - t * velocity, past, lambda x, t, k=k: look(x, t, t, k)[0], fresh)
+            step = DenoisingStep(k, t, t_next, x, velocity, at.x0, torch.where(where, known, solve(at)),
+                                 conditional, unconditional, scale)
+            change, x = (yield step), step.x_next
+            if change is not None:
+                change = change if isinstance(change, Change) else Change(x=change)
+                now = lambda new, old: old if new is None else new
+                guidance, conditioning = now(change.guidance, guidance), now(change.conditioning, conditioning)
+                known, mask = now(change.known, known), now(change.mask, mask)
+                where = mask.unsqueeze(1)
+                x = torch.where(where, known, now(change.x, x))
+                past.clear(), memory.clear()
                 yield step
 
 
-def schedule(steps: int, shift: float = 8.0) -> list[float]:
-    """Times from 1 to 0, denser near the noise for shift > 1, where the layout is decided (Esser et al. 2024)."""
-    return [shift * u / (1 + (shift - 1) * u) for u in (1 - k / steps for k in range(steps + 1))]
+def schedule(steps: int, shift: float = SHIFT) -> list[float]:
+    """Times from 1 to 0, denser near the noise for shift > 1, where the layout is decided (Esser et al. 2024).
+
+    Raises ValueError for less than one step.
+    """
+    if steps < 1:
+        raise ValueError(f"steps={steps!r} is too few: it takes 1 or more")
+    return [shifted(1 - k / steps, shift) for k in range(steps + 1)]
 
 
-def velocities(transformer, x, t_tokens, conditioning: Conditioning, guidance: float, fps: float):
-    """The velocity with the prompt and without it, in one batch; without guidance (1) the latter is None."""
+def shifted(u, shift: float = SHIFT):
+    """The time of an even time u in [0, 1]; for numbers and tensors."""
+    return shift * u / (1 + (shift - 1) * u)
+
+
+def check_times(times: Sequence[float]) -> list[float]:
+    times = [float(t) for t in times]
+    if len(times) < 2 or not 0 <= times[-1] < times[0] <= 1 or any(a <= b for a, b in itertools.pairwise(times)):
+        raise ValueError(f"times={times!r} do not fit: they take two or more that fall, from 1 at most to 0 at least")
+    return times
+
+
+def velocities(transformer, x, t_tokens, conditioning: Conditioning, guidance: float, fps: float, span=None):
+    """The velocity with the prompt and without it, in one batch; without guidance (1) the latter is None.
+
+    With span (b, t, h, w), the mean velocity over that much time from t down: what few-step weights know.
+    """
     vectors, mask = conditioning.vectors.expand(len(x), -1, -1), conditioning.mask.expand(len(x), -1)
+    more = {} if span is None else {"span": span}
     if guidance == 1:
-        return transformer(x, t_tokens, vectors, mask, fps), None
+        return transformer(x, t_tokens, vectors, mask, fps, **more), None
     length = max(vectors.shape[1], conditioning.null_vectors.shape[1])
     pad = lambda v, m: (F.pad(v, (0, 0, 0, length - v.shape[1])), F.pad(m, (0, length - m.shape[1])))
     vectors, mask = pad(vectors, mask)
     null_vectors, null_mask = pad(conditioning.null_vectors.expand(len(x), -1, -1),
                                   conditioning.null_mask.expand(len(x), -1))
     both = transformer(torch.cat([x, x]), torch.cat([t_tokens, t_tokens]), torch.cat([vectors, null_vectors]),
-                       torch.cat([mask, null_mask]), fps)
+                       torch.cat([mask, null_mask]), fps, **more)
     return both.chunk(2)
+
+
+def noise_of(noise: Float[Tensor, "b c t h w"], generator: torch.Generator | None) -> Callable[[], Tensor]:
+    """Draws more noise of this shape on the CPU: from the generator, or each film from one that its own noise seeds,
+    so that the same noise makes the same film, alone or among others."""
+    if generator:
+        return lambda: torch.randn(noise.shape, generator=generator).to(noise)
+    own = [torch.Generator().manual_seed(film.flatten()[0].float().cpu().view(torch.int32).item()) for film in noise]
+    return lambda: torch.stack([torch.randn(noise.shape[1:], generator=g) for g in own]).to(noise)
+
+
+def pick(name: str, chosen, known: dict):
+    """A function itself, or the one that goes by this name."""
+    if callable(chosen):
+        return chosen
+    if chosen not in known:
+        raise ValueError(f"{name}={chosen!r} is not one of {', '.join(known)}; it also takes a function like them")
+    return known[chosen]

@@ -49,6 +49,22 @@ class TextEncoder:
         null_vectors, null_mask = self.encode([brief.negative])
         return Conditioning(vectors, mask, null_vectors, null_mask, brief.tokens)
 
+    @torch.no_grad()
+    def swapped(self, brief: Brief, word: str, other: str) -> Conditioning:
+        """The conditioning of a brief with another word's vector in one word's place, before the caption is read as a
+        whole. Raises ValueError for a word that is not one token of the prompt, or an other that is not one token."""
+        ids, mask = self.words.encode([brief.prompt], MAX_WORDS)
+        tokens = [token for token, _, _ in self.words.tokens(brief.prompt)][:MAX_WORDS]
+        new = self.words.encode([other], MAX_WORDS)
+        if word.lower() not in tokens:
+            raise ValueError(f"word={word!r} is not one of the prompt's tokens: {', '.join(tokens)}")
+        if new[1].sum() != 1:
+            raise ValueError(f"other={other!r} is {int(new[1].sum())} tokens; it takes a word that is one")
+        ids[0, tokens.index(word.lower())] = new[0][0, 0]
+        vectors = self.network(torch.from_numpy(self.words.vectors[ids]).to(self.network.place.device),
+                               torch.from_numpy(mask).to(self.network.place.device))
+        return Conditioning(*vectors, *self.encode([brief.negative]), brief.tokens)
+
     def encode(self, texts: list[str]) -> tuple[Float[Tensor, "b l1 d"], Bool[Tensor, "b l1"]]:
         """Captions to the vectors of their summary and words, and the mask of those that are there."""
         ids, mask = self.words.encode(texts, MAX_WORDS)

@@ -1,4 +1,4 @@
-"""Stage 5: from the decoder's frames to a film of the asked shape and size."""
+"""Sizes: what a film may be asked to have, and how frames come to have it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,10 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sorakit.types import ASPECTS, NATIVE_FPS, Video, check_aspect
+from sorakit.types import ASPECTS, check_aspect
 
 SHORT_SIDE = 432                 # pixels, when no height is asked for: 16:9 is then exactly 432 x 768
 HEIGHTS = (64, 2160)             # lowest and highest
-
-
-class Finish:
-    """Frames `(1, 3, t, h, w)` in [-1, 1] to a `Video`: bytes, enlarged, and cropped about the centre."""
-
-    def __call__(self, frames: Float[Tensor, "1 3 t h w"], *, aspect: str = "16:9", height: int | None = None,
-                 fps: float = NATIVE_FPS, prompt: str = "") -> Video:
-        """Raises ValueError for an unknown aspect, or a height that `output_size` refuses."""
-        return Video(enlarge(to_bytes(frames), *output_size(aspect, height)), fps, prompt)
 
 
 def to_bytes(frames: Float[Tensor, "1 3 t h w"]) -> UInt8[np.ndarray, "t h w 3"]:

@@ -24,12 +24,12 @@ HELD_OUT = 10_000_019    # data seed of clips that no training sees
 
 
 def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/autoencoder",
-          data: str | Path = "checkpoints/data", clips: int = 3000, batch: int = 4, crop: int = 64, frames: int = 9,
-          seed: int = 0, workers: int = 1, device: str | None = None, max_steps: int | None = None,
+          data: str | Path = "checkpoints/data", clips: int = 3000, batch: int | None = None, crop: int = 64,
+          frames: int = 9, seed: int = 0, workers: int = 1, device: str | None = None, max_steps: int | None = None,
           test_clips: int = 200, decoder_of: str | Path | None = None, subject_weight: float = 3.0) -> dict:
     """Train, or go on training, for so many minutes in all; returns the scores and writes `autoencoder.safetensors`.
 
-    Each step takes `batch` crops of `frames` x `crop` x `crop` pixels, each from another of the `clips` clips.
+    Each step takes `batch` crops (4 on a CPU, else 64) of `frames` x `crop` x `crop` pixels of the `clips` clips.
     With decoder_of, a trained autoencoder (a preset's name or a folder), its encoder stays as it is and only the
     decoder learns on: a flow model that learned on its latents still fits. Pixels of subjects count `subject_weight`
     times. Raises ValueError for an unknown preset or a folder without a trained autoencoder.
@@ -37,6 +37,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     check_preset(preset, PRESETS)
     rank, ranks = join_processes()
     device = pick_device(device)
+    batch = batch or (4 if device.type == "cpu" else 64)
     torch.manual_seed(seed)
     library = _Library(render_shards(data, clips, seed=seed, workers=workers))
     model = Autoencoder(**PRESETS[preset])

@@ -5,6 +5,7 @@ Clip i of a data seed is always the same clip, wherever and by however many work
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -35,38 +36,35 @@ def captions_of(scene: Scene, seed: int, index: int) -> list[str]:
     return [caption(scene, rng) for _ in range(CAPTIONS)]
 
 
-def render_shards(folder: str | Path, clips: int, *, seed: int = 0, workers: int = 1, quiet: bool = False
-                  ) -> list[Path]:
+def render_shards(folder: str | Path, clips: int, *, seed: int = 0, workers: int = 1, quiet: bool = False,
+                  stills: bool = False) -> list[Path]:
     """Draw clips 0 .. clips - 1 of a data seed into a folder; shards that are there already are kept.
 
     Shard k is `seed-k.npz` with frames (50, 17, h, w, 3) uint8, masks (packed bits of (50, 17, h, w), True on
-    subjects) and the scenes as a JSON list.
+    subjects) and the scenes as a JSON list. With stills, of each clip its first frame alone: `stills-seed-k.npz`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{seed}-{k:05d}.npz" for k in range(-(-clips // SHARD))]
-    jobs = [(path, seed, k) for k, path in enumerate(paths) if not path.exists()]
-    if workers <= 1:
-        done = map(_render_shard, jobs)
-    else:
-        pool = multiprocessing.get_context("spawn").Pool(workers)
-        done = pool.imap_unordered(_render_shard, jobs)
-    for _ in tqdm(done, total=len(jobs), desc="drawing", unit="shard", disable=quiet or not jobs):
-        pass
-    if workers > 1:
-        pool.close()
-        pool.join()
+    name = f"stills-{seed}" if stills else f"{seed}"
+    paths = [folder / f"{name}-{k:05d}.npz" for k in range(-(-clips // SHARD))]
+    jobs = [(path, seed, k, 0.0 if stills else SECONDS) for k, path in enumerate(paths) if not path.exists()]
+    workers = min(workers, len(jobs))
+    pool = multiprocessing.get_context("spawn").Pool(workers) if workers > 1 else contextlib.nullcontext()
+    with pool:
+        done = pool.imap_unordered(_render_shard, jobs) if workers > 1 else map(_render_shard, jobs)
+        for _ in tqdm(done, total=len(jobs), desc="drawing", unit="shard", disable=quiet or not jobs):
+            pass
     return paths
 
 
 def _render_shard(job) -> None:
-    path, seed, k = job
+    path, seed, k, seconds = job
     cv2.setNumThreads(1)  # workers are the parallelism
     height, width = NATIVE_SIZES[_BUCKETS[k % len(_BUCKETS)]]
     clips, scenes = [], []
     for index in range(k * SHARD, (k + 1) * SHARD):
         scene = scene_of(seed, index)
-        clips.append(render(scene, height, width, SECONDS, NATIVE_FPS))
+        clips.append(render(scene, height, width, seconds, NATIVE_FPS))
         scenes.append(scene.to_json())
     beside = path.with_suffix(f".{os.getpid()}.tmp.npz")
     np.savez(beside, frames=np.stack([clip.frames for clip in clips]),
@@ -77,6 +75,10 @@ def _render_shard(job) -> None:
 def load_shard(path: Path) -> tuple[np.ndarray, np.ndarray, list[Scene]]:
     """Frames (n, t, h, w, 3) uint8, subject masks (n, t, h, w) bool and the scenes of a rendered shard."""
     with np.load(path) as file:
-        frames = file["frames"]
-        masks = np.unpackbits(file["masks"], -1)[..., :frames.shape[3]].astype(bool)
-        return frames, masks, [Scene.from_json(text) for text in json.loads(str(file["scenes"]))]
+        return file["frames"], load_masks(path), [Scene.from_json(text) for text in json.loads(str(file["scenes"]))]
+
+
+def load_masks(path: Path) -> np.ndarray:
+    """The subject masks alone. Widths are multiples of 8, as whole bytes are kept."""
+    with np.load(path) as file:
+        return np.unpackbits(file["masks"], -1).astype(bool)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from einops import reduce
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -18,7 +19,7 @@ from .. import videofile
 from ..device import autocast, pick_device
 from ..diffusion.flow import RectifiedFlow, draw_known
 from ..diffusion.sampler import Sampler
-from ..latent.autoencoder import Autoencoder
+from ..latent.autoencoder import SPACE, TIME, Autoencoder
 from ..latent.text import MAX_WORDS, CaptionTransformer
 from ..prompt.words import Words
 from ..transformer.model import Transformer
@@ -26,7 +27,8 @@ from ..types import NATIVE_FPS, Conditioning
 from ..weights import load_weights, save_weights
 from .autoencoder import PRESETS as AUTOENCODERS
 from .autoencoder import check_preset, load_autoencoder, to_floats
-from .data import captions_of, load_shard, render_shards
+from .data import captions_of, load_masks, load_shard, render_shards
+from .half import use_half_products
 from .loop import Loop, join_processes
 from .muon import Muon
 
@@ -35,6 +37,7 @@ PRESETS = {  # width and depth of the transformer, and how many films a step
     "base": {"width": 384, "depth": 14, "heads": 12, "batch": 512},
 }
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
+SUBJECT_WEIGHT = 3.0     # of patches that a subject fills by a quarter or more
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
         "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
@@ -49,21 +52,25 @@ class FlowModel(nn.Module):
         self.text = CaptionTransformer(word_width, width, heads)
         self.transformer = Transformer(channels, width, depth, heads)
 
-    def forward(self, latents, vectors, mask, known, noise, t):
+    def forward(self, latents, vectors, mask, known, noise, t, weight=None):
         words, word_mask = self.text(vectors, mask)
-        return RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t)
+        strong = self.transformer.scale / self.transformer.scale.mean()       # what is seen best counts most
+        return RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight, strong)
 
 
 def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/flow",
           data: str | Path = "checkpoints/data", autoencoder: str | Path = "checkpoints/autoencoder",
-          clips: int = 3000, seed: int = 1, workers: int = 1, batch: int | None = None, device: str | None = None,
-          max_steps: int | None = None, samples: bool = True, start: str | Path | None = None) -> Path:
+          clips: int = 3000, stills: int = 0, still_share: float = 1 / 16, seed: int = 1, workers: int = 1,
+          batch: int | None = None, device: str | None = None, max_steps: int | None = None, samples: bool = True,
+          start: str | Path | None = None, half: bool = False) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
-    The latents of `clips` clips are made once and kept beside the rendered shards. With `samples`, films of the
+    The latents of `clips` clips, and of `stills` first frames of others, are made once and kept beside the rendered
+    shards. A share of the steps learns from stills, eight times as many at once. With `samples`, films of the
     prompts in LOOK are drawn to `out`/look.png now and then. With start, finished weights (a preset's name or a
-    folder), it begins with those, their autoencoder included; another seed then brings new clips. Raises ValueError
-    for an unknown preset or a folder without a trained autoencoder.
+    folder), it begins with those, their autoencoder included; another seed then brings new clips. half multiplies
+    matrices in bf16 on a CPU too, which some do twice as fast and some hundreds of times slower. Raises ValueError for
+    an unknown preset or a folder without a trained autoencoder.
     """
     check_preset(preset, PRESETS)
     rank, ranks = join_processes()
@@ -77,34 +84,38 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     eyes = eyes.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     words = Words.load()
     table = torch.from_numpy(words.vectors).to(device)
-    store = cache_latents(eyes, words, data, clips, seed=seed, workers=workers).to(device)
+    store = cache_latents(eyes, words, data, clips, stills, seed=seed, workers=workers).to(device)
     model = FlowModel(eyes.channels, words.vectors.shape[1], **size).to(device)
     model.transformer.scale.copy_(store.scale())
     before = {}
     if start:
         weights = load_weights(start)
-        model.load_state_dict(weights.flow)
+        model.load_state_dict({name: value for name, value in weights.flow.items() if not name.startswith("few_step.")})
         before = {"before": weights.card["flow_training"]}
+    if half and device.type == "cpu":
+        use_half_products(model)
     loop = Loop(out, model, optimisers(model), minutes=minutes, max_steps=max_steps, every=300)
 
     def step(n: int):
         draw = torch.Generator().manual_seed(seed * 1_000_003 + n)
-        latents, ids, mask = store.batch(batch, draw)
-        known, t = draw_known((batch, *latents.shape[2:]), draw), RectifiedFlow().times(batch, draw)
-        mask = mask & (torch.rand(batch, 1, generator=draw) >= DROP_CAPTION).to(device)
+        latents, ids, mask, inside = store.batch(batch, draw, still_share)
+        weight = 1 + (SUBJECT_WEIGHT - 1) * (4 * inside).clamp(max=1)
+        films = len(latents)
+        known, t = draw_known((films, *latents.shape[2:]), draw), RectifiedFlow().times(films, draw)
+        mask = mask & (torch.rand(films, 1, generator=draw) >= DROP_CAPTION).to(device)
         noise = torch.randn(latents.shape, generator=torch.Generator(device).manual_seed(draw.initial_seed()),
                             device=device)
-        mine = (v[rank::ranks].to(device) for v in (latents, table[ids], mask, known, noise, t))
+        mine = (v[rank::ranks].to(device) for v in (latents, table[ids], mask, known, noise, t, weight))
         with autocast(device):
-            return model(*mine), len(range(rank, batch, ranks))
+            return model(*mine), len(range(rank, films, ranks))
 
     loop.run(step, look=(lambda: _look(model, loop, eyes, words, Path(out) / "look.png")) if samples else None)
     card |= {"preset": preset, "text": {"word_width": words.vectors.shape[1], "width": size["width"],
                                         "heads": size["heads"]},
              "transformer": {"channels": eyes.channels, **size}, "commit": _commit(),
              "flow_training": {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "clips_seen": loop.clips,
-                               "different_clips": clips, "batch": batch, "data_seed": seed, "device": device.type,
-                               **before}}
+                               "different_clips": clips, "different_stills": stills, "batch": batch,
+                               "data_seed": seed, "device": device.type, **before}}
     return save_weights(Path(out) / "weights", eyes.state_dict(), loop.averaged(), card) if rank == 0 else Path(out)
 
 
@@ -128,7 +139,7 @@ def optimisers(model: FlowModel) -> list[torch.optim.Optimizer]:
 class LatentStore:
     """Latents and caption tokens in memory, bucketed by shape."""
 
-    buckets: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]     # latents fp16, ids, mask
+    buckets: list[tuple[torch.Tensor, ...]]     # latents fp16, ids, mask, each patch's share inside subjects fp16
 
     def scale(self) -> torch.Tensor:
         """The standard deviation of each channel, (c,)."""
@@ -138,52 +149,67 @@ class LatentStore:
         """All of it on a device: 100,000 films take 16 GB."""
         return LatentStore([tuple(tensor.to(device) for tensor in bucket) for bucket in self.buckets])
 
-    def batch(self, size: int, draw: torch.Generator):
-        """Films of one shape: latents (b, c, t, h, w), ids (b, l) and mask (b, l).
+    def batch(self, size: int, draw: torch.Generator, still_share: float = 1 / 16):
+        """Films of one shape: latents (b, c, t, h, w), ids (b, l), mask (b, l) and the patches' share inside subjects
+        (b, t, h, w).
 
-        One batch in 16 is of stills, most are of the films' first halves: more films for the same computing, and the
-        model learns that films have different lengths.
+        A share of the batches is of stills, 8 times as many; most others are of the films' first halves: more scenes
+        for the same computing, and the model learns that films have different lengths.
         """
-        lengths = torch.tensor([float(len(bucket[0])) for bucket in self.buckets])
-        latents, ids, mask = self.buckets[int(torch.multinomial(lengths, 1, generator=draw))]
+        still, first_half = torch.rand(2, generator=draw).tolist()
+        still, first_half = still < still_share, first_half < 0.75
+        buckets = [bucket for bucket in self.buckets if still or bucket[0].shape[2] > 1]
+        lengths = torch.tensor([float(len(bucket[0])) for bucket in buckets])
+        latents, ids, mask, inside = buckets[int(torch.multinomial(lengths, 1, generator=draw))]
+        size = 8 * size if still else size
         pick = torch.randint(len(latents), (size,), generator=draw)
         words = torch.randint(ids.shape[1], (size,), generator=draw)
-        share = torch.rand((), generator=draw).item()
-        frames = 1 if share < 1 / 16 else latents.shape[2] // 2 + 1 if share < 13 / 16 else latents.shape[2]
+        frames = 1 if still else latents.shape[2] // 2 + 1 if first_half else latents.shape[2]
         pick, words = pick.to(latents.device), words.to(latents.device)
         ids, mask = ids[pick, words].long(), mask[pick, words]
         longest = int(mask.sum(1).max())
-        return latents[pick, :, :frames].float(), ids[:, :longest], mask[:, :longest]
+        return latents[pick, :, :frames].float(), ids[:, :longest], mask[:, :longest], inside[pick, :frames].float()
 
 
-def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int, *, seed: int, workers: int = 1
-                  ) -> LatentStore:
-    """Render what is missing, encode it once with this autoencoder, and load all of it."""
-    data = Path(data)
+def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int, stills: int = 0, *, seed: int,
+                  workers: int = 1) -> LatentStore:
+    """Render what is missing, encode it once with this autoencoder, and load all of it.
+
+    Stills are of the data seed after this one's, so that they show other scenes than the clips.
+    """
     where = next(eyes.parameters()).device
     encoder = [v.cpu().numpy().tobytes() for name, v in eyes.state_dict().items()
                if name.startswith(("to_latent", "encoder", "mean", "std"))]          # another decoder changes nothing
     mark = hashlib.sha256(b"".join(encoder)).hexdigest()[:12]
-    paths = [data / f"{seed}-{k:05d}.npz" for k in range(-(-clips // 50))]
-    cached = [path.with_name(f"{path.stem}.{mark}.safetensors") for path in paths]
-    if not all(path.exists() for path in cached):
-        render_shards(data, clips, seed=seed, workers=workers)
     shapes: dict[tuple, list] = {}
-    for k, (path, latents) in enumerate(zip(tqdm(paths, desc="encoding", unit="shard"), cached)):
+    shards = [(path, still) for still, number in ((False, clips), (True, stills)) if number
+              for path in render_shards(data, number, seed=seed + still, workers=workers, stills=still)]
+    for path, still in tqdm(shards, desc="encoding", unit="shard"):
+        latents = path.with_name(f"{path.stem}.{mark}.safetensors")
+        many = 1 if where.type == "cpu" and not still else 25                        # at once: what is fastest
         if not latents.exists():
             frames, _, scenes = load_shard(path)
             with torch.no_grad():
-                z = torch.cat([eyes.encode(to_floats(clip).to(where)).cpu() for clip in frames])
-            captions = [captions_of(scene, seed, k * len(scenes) + i) for i, scene in enumerate(scenes)]
+                z = torch.cat([eyes.encode(x.to(where)).cpu()
+                               for x in torch.cat([to_floats(clip) for clip in frames]).split(many)])
+            first = int(path.stem.split("-")[-1]) * len(scenes)
+            captions = [captions_of(scene, seed + still, first + i) for i, scene in enumerate(scenes)]
             ids, mask = words.encode([text for texts in captions for text in texts], MAX_WORDS)
             beside = latents.with_suffix(".tmp")
             save_file({"z": z.half().contiguous(), "ids": torch.from_numpy(ids).short().view(len(z), -1, MAX_WORDS),
                        "mask": torch.from_numpy(mask).view(len(z), -1, MAX_WORDS)}, beside)
             beside.replace(latents)
-        shard = load_file(latents)
+        shard = load_file(latents) | {"inside": shares_inside(path)}
         shapes.setdefault(tuple(shard["z"].shape[1:]), []).append(shard)
-    return LatentStore([tuple(torch.cat([shard[key] for shard in shards]) for key in ("z", "ids", "mask"))
+    return LatentStore([tuple(torch.cat([shard[key] for shard in shards]) for key in ("z", "ids", "mask", "inside"))
                         for shards in shapes.values()])
+
+
+def shares_inside(path: Path) -> torch.Tensor:
+    """How much of each patch of a rendered shard's clips lies inside subjects, (n, t, h, w) fp16 in [0, 1]."""
+    masks = load_masks(path)
+    masks = torch.from_numpy(np.concatenate([masks[:, :1].repeat(TIME - 1, 1), masks], 1)).half()
+    return reduce(masks, "n (t u) (h y) (w x) -> n t h w", "mean", u=TIME, y=SPACE, x=SPACE)
 
 
 @torch.no_grad()

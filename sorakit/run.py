@@ -1,0 +1,385 @@
+"""A run: everything that a film went through, kept. It can be looked into, edited, replayed from anywhere, and saved.
+
+`run = pipe.trace(prompt)` keeps each stage's input, output, time and memory; `run.replay(from_="diffusion", at=12,
+edit=fn)` works out again only what follows; `run.diff(other)` says where two runs part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sorakit import types
+from sorakit.types import Brief, Conditioning, DenoisingStep, Latents, Verdict, Video
+
+STAGES = ("prompt", "screen", "text", "known", "diffusion", "decode", "synthesis", "release")
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One stage of a run."""
+
+    stage: str
+    inputs: dict[str, Any]         # by the stage's own parameter names
+    output: Any
+    seconds: float                 # 0 where the output was taken over from an earlier run
+    memory: int                    # bytes by which the process grew at its highest; on CUDA, most that was allocated
+
+    def __repr__(self):
+        return f"Record({self.stage}: {self.seconds:.3f} s, {self.memory / 2**20:.0f} MiB more memory)"
+
+
+@dataclass(eq=False)
+class Run:
+    """A film and how it came about. `records` has a `Record` for each of STAGES, `steps` each denoising step."""
+
+    request: dict[str, Any]                      # what the pipeline was asked
+    records: dict[str, Record]
+    steps: list[DenoisingStep]
+    keep: tuple[str, ...] = ()
+    model: str = ""
+    pipeline: Any = field(default=None, repr=False)
+
+    @property
+    def brief(self) -> Brief:
+        """What was asked for, as stage 1 read it."""
+        return self.records["prompt"].output
+
+    prompt = brief
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.records["screen"].output
+
+    @property
+    def conditioning(self) -> Conditioning:
+        return self.records["text"].output
+
+    @property
+    def known(self) -> tuple[Tensor, Tensor] | tuple[None, None]:
+        """Latents that were given, and the mask that says where; (None, None) if none were."""
+        return self.records["known"].output
+
+    @property
+    def latents(self) -> Latents:
+        return self.records["diffusion"].output
+
+    @property
+    def frames(self) -> Tensor:
+        """What the decoder gave, (1, 3, t, h, w) about in [-1, 1]."""
+        return self.records["decode"].output
+
+    @property
+    def video(self) -> Video:
+        return self.records["release"].output
+
+    def __repr__(self):
+        seconds = sum(record.seconds for record in self.records.values())
+        return f"Run({self.request['prompt']!r}: {len(self.steps)} steps, {seconds:.1f} s, {self.video!r})"
+
+    @classmethod
+    def record(cls, pipeline, keep: str | Sequence[str], request: dict[str, Any], recorder: Recorder | None = None
+               ) -> Run:
+        """Make the film and keep what is on the way; see `Pipeline.trace`."""
+        recorder = recorder or Recorder(pipeline, keep)
+        with recorder.watching():
+            pipeline.stages(recorder, **request)
+        return cls(dict(request), recorder.records, recorder.steps, recorder.keep, pipeline.model, pipeline)
+
+    def replay(self, from_: str = "diffusion", *, at: int | None = None, edit: Callable | None = None,
+               patch: Mapping[str, Run] | None = None, keep: str | Sequence[str] | None = None, **changes) -> Run:
+        """Take over everything up to stage from_, change its output by edit, and work out again only what follows.
+
+        Args:
+            from_: a stage of STAGES. What it gave goes through edit(value) -> value.
+            at: with from_="diffusion", the step to go on from: edit is given x_t of that step, (1, c, t, h, w).
+            patch: names of the transformer's intermediates and the run to take them from, at each step the same step's;
+                that run must have kept them (`keep=`).
+            changes: other values of what a call takes (guidance=7.0, height=720); they count in the stages that follow.
+
+        Raises ValueError for a run without its pipeline, an unknown stage, a step that is not there, or a patch from a
+        run that did not keep it.
+        """
+        if self.pipeline is None:
+            raise ValueError("this run has no pipeline to replay with; pass one to Run.load(path, pipeline)")
+        if from_ not in STAGES:
+            raise ValueError(f"from_={from_!r} is not one of {', '.join(STAGES)}")
+        if at is not None and (from_ != "diffusion" or not 0 <= at < len(self.steps)):
+            raise ValueError(f"at={at!r} with from_={from_!r} does not fit; it takes a step from 0 to "
+                             f"{len(self.steps) - 1}, and from_='diffusion'")
+        recorder = Recorder(self.pipeline, self.keep if keep is None else keep)
+        past = STAGES[:STAGES.index(from_) + (at is None)]
+        recorder.taken = {name: self.records[name] for name in past}
+        if at is None:
+            recorder.steps = list(self.steps) if "diffusion" in past else []
+            if edit:
+                record = self.records[from_]
+                recorder.taken[from_] = dataclasses.replace(record, output=edit(record.output))
+        else:
+            x = self.steps[at].x
+            recorder.resume = at, self.steps[:at], edit(x) if edit else x, [*(s.t for s in self.steps[at:]),
+                                                                           self.steps[-1].t_next]
+        recorder.patch = _checked_patch(patch or {}, self.pipeline.transformer)
+        return Run.record(self.pipeline, recorder.keep, {**self.request, **changes}, recorder)
+
+    def diff(self, other: Run) -> Difference:
+        """Where this run and another part, and by how much. Raises ValueError for films of different shapes."""
+        return Difference.between(self, other)
+
+    def save(self, path: str | Path) -> Path:
+        """Everything but the pipeline into one safetensors file; there is a whole file or none."""
+        path = Path(path)
+        tensors: dict[str, Tensor] = {}
+        about = {"version": VERSION, "model": self.model, "keep": self.keep,
+                 "request": {name: value for name, value in self.request.items() if name != "image"},
+                 "records": {name: {"seconds": record.seconds, "memory": record.memory,
+                                    "output": _packed(record.output, f"records.{name}", tensors)}
+                             for name, record in self.records.items()},
+                 "steps": [_packed(step, f"steps.{k}", tensors) for k, step in enumerate(self.steps)]}
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, beside,
+                      {"sorakit.run": json.dumps(about)})
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, pipeline=None) -> Run:
+        """A saved run; with a pipeline it can be replayed. Raises ValueError for a file that is damaged, not a run, or
+        of a version that this sorakit does not read; OSError for one that is not there."""
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"path={str(path)!r} is not a file; a run is one that run.save(path) wrote")
+        try:
+            with safe_open(path, "pt") as file:
+                about = json.loads((file.metadata() or {})["sorakit.run"])
+                if about["version"] != VERSION:
+                    raise ValueError(f"path={str(path)!r} is a run of version {about['version']}; this sorakit reads "
+                                     f"version {VERSION}")
+                get = file.get_tensor
+                records = {name: Record(name, {}, _unpacked(kept["output"], get), kept["seconds"], kept["memory"])
+                           for name, kept in about["records"].items()}
+                steps = [_unpacked(step, get) for step in about["steps"]]
+        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"path={str(path)!r} is damaged or not a run: {error}") from error
+        return cls(about["request"], records, steps, tuple(about["keep"]), about["model"], pipeline)
+
+
+class Recorder:
+    """What a traced pipeline calls its stages by (see `Pipeline.stages`)."""
+
+    def __init__(self, pipeline, keep: str | Sequence[str]):
+        self.pipeline, self.keep = pipeline, (keep,) if isinstance(keep, str) else tuple(keep)
+        self.records: dict[str, Record] = {}
+        self.steps: list[DenoisingStep] = []
+        self.taken: dict[str, Record] = {}                  # outputs of an earlier run, instead of work
+        self.resume: tuple | None = None                    # step, steps before it, x, times that are left
+        self.patch: Mapping[str, Run] = {}
+        self._seen: dict[str, Tensor] = {}                  # of the step that is being worked out
+
+    @property
+    def timings(self) -> dict[str, float]:
+        return {name: record.seconds for name, record in self.records.items()}
+
+    def __call__(self, name: str, stage: Callable, *args, **options):
+        inputs = _named(stage, args, options)
+        if name in self.taken:
+            self.records[name] = Record(name, inputs, self.taken[name].output, 0.0, 0)
+            return self.taken[name].output
+        if name == "diffusion":
+            options["callback"] = self._step
+            if self.resume:
+                at, self.steps, x, times = self.resume
+                self.steps, args = list(self.steps), (args[0], x, *args[2:])
+                options |= {"times": times}
+                options.pop("steps")
+        with _memory(self.pipeline.device) as memory:
+            started = time.perf_counter()
+            value = stage(*args, **options)
+            seconds = time.perf_counter() - started
+        self.records[name] = Record(name, inputs, value, seconds, memory[0])
+        return value
+
+    @contextlib.contextmanager
+    def watching(self):
+        """The transformer is watched for what is to be kept, and patched."""
+        with contextlib.ExitStack() as stack:
+            for network in filter(None, (self.pipeline.transformer, self.pipeline.few_step)):
+                if self.patch:
+                    stack.enter_context(network.watch(tuple(self.patch), self._patched))
+                if self.keep:
+                    stack.enter_context(network.watch(self.keep, self._look))
+            yield
+
+    def _look(self, name: str, value: Tensor) -> None:
+        self._seen[name] = value[0].to(torch.float16).cpu() if name.endswith(".attention") else value[0].clone()
+
+    def _patched(self, name: str, value: Tensor) -> Tensor:
+        other = self.patch[name].steps[min(len(self.steps), len(self.patch[name].steps) - 1)]
+        value = value.clone()
+        value[0] = _kept(other, name).to(value)
+        return value
+
+    def _step(self, step: DenoisingStep) -> None:
+        attention = {name.removesuffix(".attention"): value for name, value in self._seen.items()
+                     if name.endswith(".attention")}
+        others = {name: value for name, value in self._seen.items() if not name.endswith(".attention")}
+        self._seen = {}
+        self.steps.append(dataclasses.replace(step, index=len(self.steps), attention=attention, activations=others))
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """Two runs beside each other."""
+
+    a: Run
+    b: Run
+    stages: tuple[str, ...]              # whose outputs differ
+    x: list[float]                       # root of the mean squared difference of x_t at each step that both have
+    psnr: float                          # of the films, in dB; inf for the same film
+    largest: int                         # difference of any pixel, 0 to 255
+    frames: np.ndarray                   # absolute difference, (t, h, w, 3) uint8
+
+    @classmethod
+    def between(cls, a: Run, b: Run) -> Difference:
+        if a.video.frames.shape != b.video.frames.shape:
+            raise ValueError(f"films of {a.video.frames.shape} and {b.video.frames.shape} cannot be compared; they "
+                             "take the same seconds, aspect and height")
+        apart = np.abs(a.video.frames.astype(np.int16) - b.video.frames)
+        error = float(np.square(apart / 255).mean())
+        stages = tuple(name for name in STAGES if not _same(a.records[name].output, b.records[name].output))
+        x = [(p.x - q.x).square().mean().sqrt().item() for p, q in zip(a.steps, b.steps) if p.x.shape == q.x.shape]
+        return cls(a, b, stages, x, -10 * np.log10(error) if error else float("inf"), int(apart.max()),
+                   apart.astype(np.uint8))
+
+    def __repr__(self):
+        if not self.stages:
+            return "Difference(none: the two runs are the same)"
+        return f"Difference(from {self.stages[0]} on; films {self.psnr:.1f} dB, at most {self.largest} of 255 apart)"
+
+
+# --- helpers ----------------------------------------------------------------------------------------
+
+
+def _named(stage: Callable, args: tuple, options: dict) -> dict[str, Any]:
+    """Arguments by the names that the stage has for them."""
+    try:
+        return dict(inspect.signature(stage).bind(*args, **options).arguments)
+    except (TypeError, ValueError):
+        return {str(k): value for k, value in enumerate(args)} | options
+
+
+def _kept(step: DenoisingStep, name: str) -> Tensor:
+    return step.attention[name.removesuffix(".attention")] if name.endswith(".attention") else step.activations[name]
+
+
+def _checked_patch(patch: Mapping[str, Run], transformer) -> Mapping[str, Run]:
+    for name, run in patch.items():
+        if name not in transformer.names():
+            raise ValueError(f"patch={name!r} is no name of this model; transformer.names() lists them")
+        try:
+            _kept(run.steps[0], name)
+        except KeyError:
+            raise ValueError(f"patch={name!r} was not kept by the run that it is to come from; trace that with "
+                             f"keep={name!r}") from None
+    return patch
+
+
+@contextlib.contextmanager
+def _memory(device: torch.device):
+    """Yields a list; when it closes, its one entry is how many bytes more were in use at the highest."""
+    grown = [0]
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        yield grown
+        grown[0] = torch.cuda.max_memory_allocated(device) - before
+        return
+    _reset_peak()
+    before = _peak()
+    yield grown
+    grown[0] = max(0, _peak() - before)
+
+
+def _reset_peak() -> None:
+    """Let Linux count this process's highest memory anew; elsewhere only growth beyond the highest so far is seen."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int:
+    """The most memory that this process has had, in bytes."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    import resource  # there is none on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _same(a, b) -> bool:
+    """Whether two outputs hold the same values."""
+    if isinstance(a, Tensor):
+        return isinstance(b, Tensor) and a.shape == b.shape and bool((a == b).all())
+    if isinstance(a, np.ndarray):
+        return isinstance(b, np.ndarray) and np.array_equal(a, b)
+    if dataclasses.is_dataclass(a):
+        return type(a) is type(b) and all(_same(getattr(a, f.name), getattr(b, f.name))
+                                          for f in dataclasses.fields(a) if f.name != "timings")
+    if isinstance(a, (tuple, list)):
+        return type(a) is type(b) and len(a) == len(b) and all(map(_same, a, b))
+    return a == b
+
+
+# what a run's file holds: JSON, with each tensor's place in the file where the tensor was
+_TYPES = {name: cls for name, cls in vars(types).items() if dataclasses.is_dataclass(cls)}
+
+
+def _packed(value, name: str, tensors: dict[str, Tensor]):
+    """A value as JSON; its arrays go to `tensors` under the name."""
+    if isinstance(value, (Tensor, np.ndarray)):
+        tensors[name] = value.clone() if isinstance(value, Tensor) else torch.from_numpy(value.copy())
+        return {"tensor": name, "numpy": isinstance(value, np.ndarray)}
+    if dataclasses.is_dataclass(value):
+        return {"type": type(value).__name__,
+                "fields": {f.name: _packed(getattr(value, f.name), f"{name}.{f.name}", tensors)
+                           for f in dataclasses.fields(value) if f.init}}
+    if isinstance(value, Mapping):
+        return {"map": {key: _packed(v, f"{name}.{key}", tensors) for key, v in value.items()}}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return {"tuple" if isinstance(value, tuple) else "list":
+                [_packed(v, f"{name}.{k}", tensors) for k, v in enumerate(value)]}
+    return value
+
+
+def _unpacked(value, get: Callable[[str], Tensor]):
+    """What `_packed` packed."""
+    if not isinstance(value, dict):
+        return value
+    if "tensor" in value:
+        tensor = get(value["tensor"])
+        return tensor.numpy() if value["numpy"] else tensor
+    if "type" in value:
+        return _TYPES[value["type"]](**{name: _unpacked(v, get) for name, v in value["fields"].items()})
+    if "map" in value:
+        return {key: _unpacked(v, get) for key, v in value["map"].items()}
+    kind = tuple if "tuple" in value else list
+    return kind(_unpacked(v, get) for v in value[kind.__name__])

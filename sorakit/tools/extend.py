@@ -1,0 +1,178 @@
+"""Films made longer, forwards and backwards, and films of any length that never are in memory as a whole."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from sorakit import videofile
+from sorakit.latent.autoencoder import TIME
+from sorakit.pipeline import Pipeline
+from sorakit.prompt.files import read_image
+from sorakit.synthesis import encode as encoding
+from sorakit.synthesis.finish import to_bytes
+from sorakit.synthesis.stream import Stream
+from sorakit.tools.formats import Format, fitted
+from sorakit.tools.shot import Take, decode, deliver, encode_still, latent_count, prompt_for, read
+from sorakit.tools.windows import CONTEXT, WINDOW, Timeline, decoded, fill, grow, seed_of
+from sorakit.types import NATIVE_FPS, Video
+
+LONGEST_REEL = 3600.0            # seconds
+
+
+def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, before: float = 0.0, seed: int = 0,
+           negative: str = "", steps: int | None = None, guidance: float | None = None, keep=(), progress=None) -> Take:
+    """The film with `seconds` of new content after it, and `before` seconds of it before it, going on as it moves.
+
+    >>> extend(pipe, "waves.mp4", 2.0)                                                    # doctest: +SKIP
+    >>> extend(pipe, take, 1.0, "the dog turns round", before=1.0)                        # doctest: +SKIP
+
+    The film's own latents stay as they are: of a `Take` nothing is encoded anew. Windows of 2 s know the last second,
+    so films of any length cost a second's memory more. Raises ValueError for lengths that do not fit.
+    """
+    if not seconds and not before:
+        raise ValueError("seconds=0 and before=0: there is nothing to add; pass seconds for one of them")
+    after = latent_count("seconds", seconds) if seconds else 0
+    ahead = latent_count("before", before) if before else 0
+    source = read(pipe, "film", film)
+    prompt, notes = prompt_for(prompt, source, pipe)
+    how = {"seed": seed, "negative": negative, "steps": steps, "guidance": guidance, "keep": keep}
+    latents, runs = source.latents, ()
+    if after:
+        count = latents.shape[2]
+        timeline = Timeline.empty(pipe, source.format, count + after, prompt)
+        timeline.known[:, :, :count], timeline.mask[:, :count] = latents, True
+        latents, runs = fill(pipe, timeline, progress=progress, **how)
+    while ahead:
+        how["seed"] = seed_of(seed, len(runs))
+        latents, more, added = led_up_to(pipe, latents, ahead, prompt, source.format, **how)
+        ahead, runs = ahead - added, runs + more
+    video = deliver(pipe, decode(pipe, latents), source.format, prompt=prompt, seed=seed)
+    asked = {"seconds": seconds, "before": before, "prompt": prompt, "seed": seed}
+    return Take(video, "extend", asked, runs, latents, source.notes + notes)
+
+
+def led_up_to(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"], count: int, prompt: str, format: Format, **how):
+    """Up to `count` new latents before a film, as far as one window goes: latents, run, and how many were added.
+
+    A film's first latent stands alone. In the longer film it does not, so it is encoded anew from the frame that now
+    comes before it and its own; all others stay.
+    """
+    context = min(CONTEXT, latents.shape[2] - 1)
+    new = min(count, WINDOW - 1 - context)
+    timeline = Timeline.empty(pipe, format, new + 1 + context, prompt)
+    first = pipe.autoencoder.decode(latents[:, :, :1])                                       # (1, 3, 1, h, w)
+    if context:
+        timeline.known[:, :, new + 1:], timeline.mask[:, new + 1:] = latents[:, :, 1:1 + context], True
+    else:
+        timeline.known[:, :, new:], timeline.mask[:, new:] = encode_still(pipe, to_bytes(first)[0], first=False), True
+    made, runs = fill(pipe, timeline, **how)
+    with torch.no_grad():
+        frames = torch.cat([pipe.autoencoder.decode(made[:, :, :new + 1])[:, :, :-1], first], 2)
+        joint = pipe.autoencoder.encode(frames)[:, :, -1:]
+    return torch.cat([made[:, :, :new], joint, latents[:, :, 1:]], 2), runs, new
+
+
+# --- films that are never in memory as a whole ----------------------------------------------------------
+
+
+def reel(pipe: Pipeline, prompt: str, seconds: float = 20.0, *, image=None, aspect: str = "16:9",
+         height: int | None = None, width: int | None = None, seed: int = 0, negative: str = "",
+         steps: int | None = None, guidance: float | None = None, progress=None) -> Reel:
+    """A film of up to an hour, made a window at a time while it is looked at or written.
+
+    >>> reel(pipe, "a boat sails on the open sea", 20).save("boat.mp4")                   # doctest: +SKIP
+
+    Each window carries the prompt and the last second's latents. Memory does not grow with length; finished frames
+    are kept in a temporary file, as parts of the finish may want to see them twice.
+    """
+    count = latent_count("seconds", seconds, LONGEST_REEL)
+    format = Format.of(aspect, height, width)
+    pipe.safety.screen(pipe.prompt(prompt, negative=negative))
+    pipe.plan(steps, guidance, negative)
+    start = None
+    if image is not None:
+        frame = fitted(read_image(image)[None], format.native_height, format.native_width)[0]
+        start = encode_still(pipe, frame, first=True)
+
+    def frames() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        done, fresh = 0, count + (start is None)
+        chunks = grow(pipe, start, fresh, prompt, format, seed=seed, negative=negative, steps=steps, guidance=guidance)
+        for part in decoded(pipe, chunks if start is None else chain([start], chunks)):
+            done += part.shape[2]
+            if progress:
+                progress("frames", done, 1 + TIME * count)
+            yield from to_bytes(part)
+
+    return Reel(pipe, prompt, format, seed, Spool(frames, (format.native_height, format.native_width, 3)),
+                1 + TIME * count)
+
+
+@dataclass(eq=False)
+class Reel:
+    """A film that is made while it is read: `for frame in reel`, `reel.save("film.mp4")`."""
+
+    pipe: Pipeline = field(repr=False)
+    prompt: str
+    format: Format
+    seed: int
+    spool: Spool = field(repr=False)
+    count: int                                   # frames as the models draw them, 8 a second
+
+    @property
+    def seconds(self) -> float:
+        return self.count / NATIVE_FPS
+
+    def native(self) -> Stream:
+        """The frames as the models draw them."""
+        return Stream(self.spool.__iter__, self.count, NATIVE_FPS, self.format.native_height, self.format.native_width)
+
+    def stream(self) -> Stream:
+        """The finished and marked frames."""
+        size = self.format.height, self.format.width
+        done = self.pipe.synthesis.finished(self.pipe.synthesis.stream(self.native(), size), size)
+        return done.map(lambda frame: self._released(frame[None], done.fps).frames[0])
+
+    def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        return iter(self.stream())
+
+    def save(self, path: str | Path) -> Path:
+        """Write .mp4, .webm or .gif; there is a whole file or none. Raises as `Video.save`."""
+        path = videofile.check_path(path)
+        stream = self.stream()
+        blank = np.zeros((1, self.format.height, self.format.width, 3), np.uint8)
+        return encoding.write(path, stream, metadata=self._released(blank, stream.fps).metadata).path
+
+    def _released(self, frames, fps) -> Video:
+        return self.pipe.safety.release(Video(frames, fps, self.prompt), model=self.pipe.model, seed=self.seed)
+
+
+class Spool:
+    """Frames that are made once, when they are first asked for, and then read from a temporary file."""
+
+    def __init__(self, make: Callable[[], Iterator[UInt8[np.ndarray, "h w 3"]]], shape: tuple[int, int, int]):
+        self.make, self.shape, self.source, self.file, self.written = make, shape, None, None, 0
+
+    def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        if self.source is None:
+            self.source, self.file = self.make(), tempfile.TemporaryFile()      # noqa: SIM115
+        number, size = 0, int(np.prod(self.shape))
+        while True:
+            if number == self.written:
+                frame = next(self.source, None)
+                if frame is None:
+                    return
+                self.file.seek(number * size)
+                self.file.write(frame.tobytes())
+                self.written += 1
+            self.file.seek(number * size)
+            yield np.frombuffer(self.file.read(size), np.uint8).reshape(self.shape)
+            number += 1

@@ -1,0 +1,160 @@
+"""Video to video: a film is part-noised and denoised again with other words; what was not asked to change stays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from sorakit.latent.autoencoder import SPACE, TIME
+from sorakit.pipeline import Pipeline
+from sorakit.synthesis.colour import Look
+from sorakit.synthesis.finish import to_bytes
+from sorakit.synthesis.stream import Stream
+from sorakit.tools.formats import Format
+from sorakit.tools.shot import Take, decode, finish, prompt_for, read
+from sorakit.tools.windows import Timeline, fill
+
+STRENGTHS = {"subtle": 0.3, "mild": 0.5, "strong": 0.8}      # share of the denoising that is done anew
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a style adds to a prompt, and the grade that is laid over the film."""
+
+    words: str
+    look: str | None = None                      # one of sorakit.synthesis.colour.LOOKS
+    negative: str = ""
+
+
+STYLES: dict[str, Style] = {                     # add your own: STYLES["vhs"] = Style("an old home video", "vintage")
+    "natural": Style("natural style", "natural"),
+    "cinematic": Style("cinematic style, dramatic light", "cinematic"),
+    "cyberpunk": Style("cyberpunk style, neon lights", "neon"),
+    "watercolour": Style("watercolour style, soft washes of paint", "faded"),
+    "film noir": Style("film noir style, black and white", "noir"),
+    "paper cut-out": Style("paper cut-out style"),
+    "pixel art": Style("pixel art style"),
+    "sketch": Style("pencil sketch style"),
+}
+
+
+def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mild", style: str | Style | None = None,
+          region=None, aspect: str | None = None, height: int | None = None, width: int | None = None,
+          fit: str = "crop", seed: int = 0, negative: str = "", steps: int | None = None,
+          guidance: float | None = None, keep=(), progress=None) -> Take:
+    """The film again, changed to what the prompt and the style say.
+
+    >>> remix(pipe, "city.mp4", "a city street at night in the rain", style="cyberpunk")          # doctest: +SKIP
+    >>> remix(pipe, take, "a starry night over mountains, moonlight", strength=0.7)               # doctest: +SKIP
+
+    Args:
+        film: a path, a `Video`, a `Take` or a `Run`.
+        prompt: what it is to show; without one, what it shows, with the style's words.
+        strength: "subtle", "mild", "strong" or 0 to 1, the share of the denoising that is done anew: 0 gives the film
+            back as the autoencoder sees it, 1 is a new film (that of `pipe(prompt, seed=seed)`, up to 2 s).
+        style: one of STYLES, or a Style of your own. Its grade grows with strength.
+        region: where it may change: (left, top, right, bottom) from 0 to 1, or a mask (h, w) or (t, h, w) of any size.
+            Outside of it every pixel stays; towards its edge the change fades out.
+
+    Raises ValueError for what does not fit, naming the argument.
+    """
+    share = strength_of(strength)
+    chosen = style_of(style)
+    format = None if aspect is None and height is None and width is None else Format.of(aspect or "16:9", height, width)
+    source = read(pipe, "film", film, format, fit)
+    prompt, notes = prompt_for(prompt, source, pipe)
+    if chosen:
+        prompt, negative = f"{prompt}, {chosen.words}", ", ".join(filter(None, (negative, chosen.negative)))
+    known = source.latents
+    area = None if region is None else area_of(region, 1 + TIME * (known.shape[2] - 1), source.format)
+    mask = torch.full_like(known[:, 0], share == 0, dtype=torch.bool)
+    if area is not None:
+        mask |= ~cells_of(area).to(mask.device)
+    timeline = Timeline(source.format, known, mask, ((0, prompt),), known if share < 1 else None, share or 1.0)
+    pipe.safety.screen(pipe.prompt(prompt, negative=negative))
+    latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
+                         progress=progress)
+    frames = to_bytes(decode(pipe, latents))
+    video = finish(pipe, frames, source.format, prompt=prompt)
+    if chosen and chosen.look and share:
+        video = graded(video, chosen.look, share)
+    if area is not None:
+        untouched = finish(pipe, source.pictures(pipe)[:len(frames)], source.format)
+        video = composed(untouched, video, area)
+    video = pipe.safety.release(video, model=pipe.model, seed=seed)
+    asked = {"prompt": prompt, "strength": share, "style": style if isinstance(style, str) else None, "seed": seed}
+    return Take(video, "remix", asked, runs, latents, source.notes + notes)
+
+
+def strength_of(strength: str | float) -> float:
+    """Raises ValueError for another name, or a number outside of 0 to 1."""
+    share = STRENGTHS.get(strength) if isinstance(strength, str) else strength
+    if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1:
+        raise ValueError(f"strength={strength!r} is not one of {', '.join(STRENGTHS)}, nor a number from 0 to 1")
+    return float(share)
+
+
+def style_of(style: str | Style | None) -> Style | None:
+    if style is None or isinstance(style, Style):
+        return style
+    if style not in STYLES:
+        raise ValueError(f"style={style!r} is not one of {', '.join(STYLES)}; a Style of your own goes, too")
+    return STYLES[style]
+
+
+def graded(video, look: str, share: float):
+    return Look(look, round(min(1.0, 1.25 * share), 3))(Stream.of(video)).video(video.prompt)
+
+
+# --- regions ----------------------------------------------------------------------------------------
+
+
+def area_of(region, frames: int, format: Format) -> Float[np.ndarray, "t h w"]:
+    """Where a film may change, 0 to 1, at the models' size. Raises ValueError for what is no region."""
+    h, w = format.native_height, format.native_width
+    if isinstance(region, (tuple, list)) and len(region) == 4:
+        left, top, right, bottom = region
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError(f"region={tuple(region)!r} is no area; it takes (left, top, right, bottom), each from 0 "
+                             "to 1, left before right and top above bottom")
+        area = np.zeros((1, h, w), np.float32)
+        area[:, math.floor(top * h):math.ceil(bottom * h), math.floor(left * w):math.ceil(right * w)] = 1
+    elif isinstance(region, np.ndarray) and region.ndim in (2, 3) and region.size:
+        region = (region if region.ndim == 3 else region[None]).astype(np.float32)
+        region = region / (255 if region.max() > 1 else 1)
+        area = np.stack([cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA) for picture in region])
+    else:
+        got = f"array of shape {region.shape}" if isinstance(region, np.ndarray) else repr(region)
+        raise ValueError(f"region is {got}; it takes (left, top, right, bottom) from 0 to 1, or a mask (h, w) or "
+                         "(t, h, w)")
+    if not area.any():
+        raise ValueError("region is empty: nothing of the film may change")
+    return area[np.linspace(0, len(area) - 1, frames).round().astype(int)]
+
+
+def cells_of(area: Float[np.ndarray, "t h w"]) -> Bool[Tensor, "1 k i j"]:
+    """The latents that hold any of an area."""
+    area = torch.from_numpy(area > 0).float()[None, None]                                    # (1, 1, t, h, w)
+    area = torch.cat([area[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), area], 2)
+    return F.max_pool3d(area, (TIME, SPACE, SPACE))[:, 0] > 0
+
+
+def composed(untouched, changed, area: Float[np.ndarray, "t h w"]):
+    """The changed film within the area, the untouched one outside of it, and a soft edge inside of it."""
+    frames = untouched.frames.copy()
+    h, w = frames.shape[1:3]
+    soft = max(1, round(min(h, w) / 40))
+    places = np.linspace(0, len(area) - 1, len(frames)).round().astype(int)
+    for k, place in enumerate(places):
+        share = cv2.resize(area[place], (w, h), interpolation=cv2.INTER_NEAREST)
+        inner = cv2.erode(share, np.ones((2 * soft + 1,) * 2, np.uint8), borderType=cv2.BORDER_REPLICATE)
+        share = np.minimum(share, cv2.blur(inner, (2 * soft + 1,) * 2, borderType=cv2.BORDER_REPLICATE))[..., None]
+        frames[k] = (share * changed.frames[k] + (1 - share) * frames[k] + 0.5).astype(np.uint8)
+    return replace(changed, frames=frames)

@@ -1,0 +1,88 @@
+"""Several films of one prompt at once, and a view of them side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sorakit.pipeline import Pipeline, check_number
+from sorakit.run import Record, Recorder, Run
+from sorakit.tools.formats import Format
+from sorakit.tools.shot import Given, Guided, Take, latent_count
+from sorakit.tools.windows import Timeline
+from sorakit.types import DenoisingStep, Latents, Video
+
+MOST = 4
+GAP = 4                          # pixels between the films of a grid
+
+
+def variations(pipe: Pipeline, prompt: str, n: int = 4, *, seconds: float = 2.0, aspect: str = "16:9",
+               height: int | None = None, width: int | None = None, seed: int = 0, negative: str = "",
+               steps: int | None = None, guidance: float | None = None) -> list[Take]:
+    """1 to 4 films from consecutive seeds, in one batch: the same films as one after the other.
+
+    >>> grid([take.video for take in variations(pipe, "a red car on a highway", 4)])      # doctest: +SKIP
+
+    Raises ValueError for what does not fit, naming the argument.
+    """
+    check_number("n", n, 1, MOST, int)
+    check_number("seed", seed, 0, 2**63 - n, int)
+    format = Format.of(aspect, height, width)
+    empty = Timeline.empty(pipe, format, 1 + latent_count("seconds", seconds, 10.0), prompt)
+    guided = Guided.of(pipe, Given(format, empty.known, empty.mask))
+    request = {"prompt": prompt, "negative": negative, "steps": steps, "guidance": guidance}
+    recorder = Recorder(guided, ())
+    noises = [guided.noised(1.0, seed + k) for k in range(n)]
+    guided.noised = lambda t, seed: torch.cat(noises)                    # of all films at once, this one time
+    guided.sample(recorder, **request)
+    del guided.noised
+    takes = []
+    for k in range(n):
+        one = Recorder(guided, ())
+        one.taken = {name: part(record, k, n) for name, record in recorder.records.items()}
+        one.steps = [step_of(step, k) for step in recorder.steps]
+        run = Run.record(guided, (), {**request, "seed": seed + k}, one)
+        takes.append(Take(run.video, "variations", {**request, "seed": seed + k}, (run,), run.latents.values))
+    return takes
+
+
+def part(record: Record, k: int, n: int) -> Record:
+    """A stage of the batch as one of its films had it; its share of the time, too."""
+    output = record.output
+    if isinstance(output, Latents):
+        output = dataclasses.replace(output, values=output.values[k:k + 1])
+    return dataclasses.replace(record, output=output, seconds=record.seconds / n)
+
+
+def step_of(step: DenoisingStep, k: int) -> DenoisingStep:
+    one: dict[str, Float[Tensor, "1 c t h w"]] = {
+        name: getattr(step, name)[k:k + 1] for name in ("x", "velocity", "x0", "x_next", "conditional", "unconditional")
+        if getattr(step, name) is not None}
+    return dataclasses.replace(step, **one)
+
+
+def grid(videos: Sequence[Video]) -> Video:
+    """Films of one size and rate side by side, the shorter ones waiting in their last frame."""
+    if not videos:
+        raise ValueError("videos is empty; it takes one film or more")
+    first = videos[0]
+    for video in videos:
+        if (video.height, video.width, video.fps) != (first.height, first.width, first.fps):
+            raise ValueError(f"videos differ: {video!r} and {first!r}; a grid takes films of one size and rate")
+    columns = math.ceil(math.sqrt(len(videos))) if first.width <= first.height or len(videos) > 2 else 1
+    rows = math.ceil(len(videos) / columns)
+    t, h, w = max(len(video.frames) for video in videos), first.height, first.width
+    frames = np.full((t, rows * (h + GAP) - GAP, columns * (w + GAP) - GAP, 3), 255, np.uint8)
+    for k, video in enumerate(videos):
+        y, x = k // columns * (h + GAP), k % columns * (w + GAP)
+        shown = video.frames[np.minimum(np.arange(t), len(video.frames) - 1)]
+        frames[:, y:y + h, x:x + w] = shown
+    return Video(frames, first.fps, first.prompt, metadata=dict(first.metadata))
+
+

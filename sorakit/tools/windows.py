@@ -1,0 +1,129 @@
+"""Films longer than the models learned, window after window: each knows the last latents of what came before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from sorakit.latent.autoencoder import TIME
+from sorakit.pipeline import Clock, Pipeline, check_number
+from sorakit.run import Run
+from sorakit.synthesis.assembly import Assembly
+from sorakit.synthesis.finish import to_bytes
+from sorakit.tools.formats import Format
+from sorakit.tools.shot import Given, Guided, encode_still
+
+WINDOW = 9                 # latents at a time: the longest films that the models learned from, of 2 s
+CONTEXT = 4                # latents that a window knows of what came before
+STRIDE = 1_000_003         # from one window's seed to the next, so that seeds 1, 2, 3 share no noise
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Latents in time: which are given, what is asked for from where on, and what a window starts from."""
+
+    format: Format
+    known: Float[Tensor, "1 c k i j"]
+    mask: Bool[Tensor, "1 k i j"]
+    prompts: tuple[tuple[int, str], ...]         # (first latent, prompt), in order; the first begins at 0
+    start: Float[Tensor, "1 c k i j"] | None = None
+    strength: float = 1.0
+
+    @classmethod
+    def empty(cls, pipe: Pipeline, format: Format, count: int, prompt: str) -> Timeline:
+        known = torch.zeros(1, pipe.autoencoder.channels, count, *format.cells, device=pipe.device)
+        return cls(format, known, torch.zeros_like(known[:, 0], dtype=torch.bool), ((0, prompt),))
+
+
+def fill(pipe: Pipeline, timeline: Timeline, *, seed: int = 0, window: int = WINDOW, context: int = CONTEXT,
+         keep=(), progress: Callable[[str, int, int], None] | None = None, **options
+         ) -> tuple[Float[Tensor, "1 c k i j"], tuple[Run, ...]]:
+    """The timeline with all gaps filled, and the run of each window. Known latents come back as they are.
+
+    options are negative, steps and guidance, as a call of the pipeline takes them.
+    """
+    made, runs = timeline.known.clone(), []
+    mask = timeline.mask.clone()
+    count = made.shape[2]
+    while not mask.all():
+        first = int((~mask).flatten(2).any(-1)[0].nonzero()[0])            # what is before it is finished
+        begin = max(0, first - context - 1)
+        end = min(count, begin + window)
+        prompt, until = prompt_at(timeline.prompts, first, end)
+        known, given = made[:, :, begin:end].clone(), mask[:, begin:end].clone()
+        if begin:
+            known[:, :, :1] = restarted(pipe, made[:, :, :begin + 1])
+        start = None if timeline.start is None else timeline.start[:, :, begin:end]
+        guided = Guided.of(pipe, Given(small(timeline.format), known, given, start, timeline.strength))
+        run = Run.record(guided, keep, {"prompt": prompt, "seed": seed_of(seed, len(runs)), **options})
+        fresh = torch.where(mask[:, None, first:until], made[:, :, first:until],
+                            run.latents.values[:, :, first - begin:until - begin])
+        made[:, :, first:until], mask[:, first:until] = fresh, True
+        runs.append(run)
+        if progress:
+            progress("windows", until, count)
+    return made, tuple(runs)
+
+
+def grow(pipe: Pipeline, past: Float[Tensor, "1 c k i j"] | None, count: int, prompt: str, format: Format, *,
+         seed: int = 0, window: int = WINDOW, context: int = CONTEXT, **options
+         ) -> Iterator[Float[Tensor, "1 c k i j"]]:
+    """New latents that go on from `past` (or begin a film), a window at a time; no more than a window is kept."""
+    number = 0
+    while count:
+        if past is None:
+            given = Timeline.empty(pipe, format, min(window, count), prompt)
+            begin = 0
+        else:
+            begin = min(past.shape[2], context + 1)
+            given = Timeline.empty(pipe, format, begin + min(window - begin, count), prompt)
+            given.known[:, :, :begin], given.mask[:, :begin] = past[:, :, -begin:], True
+            if number or past.shape[2] > begin:                            # it began before what is still kept
+                given.known[:, :, :1] = restarted(pipe, past[:, :, :past.shape[2] - begin + 1])
+        guided = Guided.of(pipe, Given(format, given.known, given.mask))
+        latents, _ = guided.sample(Clock(), prompt, seed=seed_of(seed, number), **options)
+        new = latents.values[:, :, begin:]
+        yield new
+        number, count = number + 1, count - new.shape[2]
+        keep = context + 1 + Assembly().past
+        past = new if past is None else torch.cat([past, new], 2)
+        past = past[:, :, -keep:]
+
+
+@torch.no_grad()
+def restarted(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"]) -> Float[Tensor, "1 c 1 i j"]:
+    """The frame that these latents end with, as a latent that can stand first in a window, where it stands alone."""
+    last = pipe.autoencoder.decode(latents[:, :, -Assembly().past - 1:])[:, :, -1:]
+    return encode_still(pipe, to_bytes(last)[0], first=True)
+
+
+@torch.no_grad()
+def decoded(pipe: Pipeline, chunks: Iterable[Float[Tensor, "1 c k i j"]]) -> Iterator[Float[Tensor, "1 3 t h w"]]:
+    """Frames of latents that come a few at a time: exactly those of the whole, as each sees as far back as it needs."""
+    tail = None
+    for chunk in chunks:
+        joined = chunk if tail is None else torch.cat([tail, chunk], 2)
+        frames = pipe.autoencoder.decode(joined)
+        yield frames if tail is None else frames[:, :, -TIME * chunk.shape[2]:]
+        tail = joined[:, :, -Assembly().past:]
+
+
+def prompt_at(prompts: tuple[tuple[int, str], ...], first: int, end: int) -> tuple[str, int]:
+    """The prompt that holds at a latent, and the latent up to which it does."""
+    prompt = [text for since, text in prompts if since <= first][-1]
+    return prompt, min([end, *(since for since, _ in prompts if since > first)])
+
+
+def seed_of(seed: int, window: int) -> int:
+    """Of a window's noise; the first has the film's own, so that a short film is that of the plain pipeline."""
+    check_number("seed", seed, 0, 2**63 - 1, int)
+    return (seed + STRIDE * window) % 2**63
+
+
+def small(format: Format) -> Format:
+    """A window's own film is for looking at: it stays as the models draw it."""
+    return Format(format.native_height, format.native_width, format.native_height, format.native_width)

@@ -1,0 +1,216 @@
+"""Trains the 4x upscaler on the drawn world at two sizes, half of it as the autoencoder gives it back.
+
+    python -m sorakit.training.upscaler --minutes 20 --out checkpoints/upscaler
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import typer
+from einops import rearrange
+from PIL import Image
+from safetensors.torch import save
+from tqdm import tqdm
+
+from ..device import autocast, pick_device
+from ..latent.autoencoder import Autoencoder
+from ..synthesis.upscale import SCALE, Upscaler, triples_of
+from ..types import NATIVE_FPS, NATIVE_SIZES
+from ..weights import load_weights
+from ..world.render import render
+from .data import scene_of
+from .loop import Loop
+
+PRESET = {"width": 48, "blocks": 6}
+LR = 2e-3
+SHARD = 25                    # scenes in a shard
+FRAMES = 5                    # of each scene at the small size; the 3 in the middle are drawn at the large size too
+SOFT = 0.5                    # share of crops that come out of the autoencoder, as films do
+NOISE = (0.0, 0.5)            # on its latents: what the transformer leaves undone
+STEADY = 0.5                  # weight of the error of the change from frame to frame
+BUCKETS = ("16:9", "9:16", "16:9", "1:1")
+DATA_SEED, HELD_OUT = 40, 10_000_040
+
+
+def train(minutes: float = 20.0, out: str | Path = "checkpoints/upscaler", data: str | Path = "checkpoints/data",
+          scenes: int = 1000, batch: int = 4, crop: int = 48, seed: int = 0, workers: int = 1,
+          autoencoder: str | Path = "nano", device: str | None = None, max_steps: int | None = None,
+          test_scenes: int = 50) -> dict:
+    """Train, or go on training, for so many minutes in all; writes `upscaler.safetensors` and `card.json` into out.
+
+    Each step takes `batch` crops of 3 frames x `crop` x `crop` small pixels. The loss is the mean distance in colour
+    (Charbonnier), and the same of the change from frame to frame, so that edges do not flicker. Returns the scores:
+    PSNR in dB against the large rendering, of Lanczos and of the upscaler, on held-out scenes.
+    """
+    device = pick_device(device)
+    torch.manual_seed(seed)
+    library = Library(render_pairs(data, scenes, seed=DATA_SEED, workers=workers), autoencoder)
+    model = Upscaler(**PRESET).to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.0)
+    loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps)
+
+    def step(n: int):
+        rng = np.random.default_rng([seed, n, 3])
+        low, high = (torch.stack(part).to(device) for part in zip(*(library.crop(rng, crop) for _ in range(batch))))
+        with autocast(device):
+            return loss_of(model, low, high), batch
+
+    test = render_pairs(data, test_scenes, seed=HELD_OUT, workers=workers)
+    loop.run(step, look=lambda: _look(model, test[0], Path(out) / "look.png"))
+    model.load_state_dict(loop.averaged())
+    scores = evaluate(model, Library(test, autoencoder))
+    tensors = {name: value.cpu().half().contiguous() for name, value in model.state_dict().items()}
+    stored = save(tensors)
+    card = {"upscaler": PRESET, "parameters": sum(value.numel() for value in tensors.values()),
+            "sha256": hashlib.sha256(stored).hexdigest(), "scores": scores,
+            "training": {"minutes": round(loop.spent / 60, 1), "crops": loop.clips, "steps": loop.n, "scenes": scenes,
+                         "data_seed": DATA_SEED, "held_out_seed": HELD_OUT, "seed": seed}}
+    _replace(Path(out) / "upscaler.safetensors", stored)
+    _replace(Path(out) / "card.json", json.dumps(card, indent=2).encode())
+    return scores
+
+
+def loss_of(model, low, high):
+    """Of crops (b, 3, 5, h, w) and their three middle frames at the large size (b, 3, 3, 4h, 4w)."""
+    made = rearrange(model(middle_triples(low)), "(b t) c h w -> b c t h w", b=len(low))
+    error = made - high
+    smooth = lambda x: (x.float().square() + 1e-6).sqrt().mean()
+    return smooth(error) + STEADY * smooth(error.diff(dim=2))
+
+
+def middle_triples(low):
+    """The frames that have both neighbours, between them: (b, 3, 5, h, w) to (3b, 9, h, w)."""
+    b = len(low)
+    triples = rearrange(triples_of(low), "(b t) c h w -> b t c h w", b=b)[:, 1:-1]
+    return rearrange(triples, "b t c h w -> (b t) c h w").contiguous(memory_format=torch.channels_last)
+
+
+class Library:
+    """Scenes at both sizes; the small one as drawn, and as the autoencoder gives it back from noisy latents."""
+
+    def __init__(self, paths: list[tuple[Path, Path]], autoencoder: str | Path):
+        weights = load_weights(autoencoder)
+        model = Autoencoder.from_weights(weights)
+        self.low = [np.load(low) for low, _ in paths]                                       # (n, 5, h, w, 3)
+        self.high = [np.load(high, mmap_mode="r") for _, high in paths]                     # (n, 3, 4h, 4w, 3)
+        self.soft = [_reconstruct(model, low, k) for k, low in enumerate(tqdm(self.low, desc="softening"))]
+
+    def crop(self, rng: np.random.Generator, size: int):
+        """Small (3, 5, size, size) and large (3, 3, 4 size, 4 size), in [-1, 1], perhaps mirrored."""
+        shard = rng.integers(len(self.low))
+        source = self.soft if rng.random() < SOFT else self.low
+        scene = rng.integers(len(source[shard]))
+        _, h, w, _ = source[shard][scene].shape
+        y, x = rng.integers(h - size + 1), rng.integers(w - size + 1)
+        low = source[shard][scene][:, y:y + size, x:x + size]
+        high = self.high[shard][scene, :, SCALE * y:SCALE * (y + size), SCALE * x:SCALE * (x + size)]
+        if rng.random() < 0.5:
+            low, high = low[:, :, ::-1], high[:, :, ::-1]
+        return to_floats(low), to_floats(high)
+
+
+def to_floats(frames: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2).float() / 127.5 - 1
+
+
+@torch.no_grad()
+def _reconstruct(model, clips, number):
+    generator = torch.Generator().manual_seed(number)
+    soft = np.empty_like(clips)
+    for k, clip in enumerate(clips):
+        latents = model.encode(to_floats(clip)[None])
+        noise = torch.randn(latents.shape, generator=generator)
+        level = NOISE[0] + (NOISE[1] - NOISE[0]) * torch.rand((), generator=generator).square()
+        frames = model.decode(latents + level * noise)[0]
+        soft[k] = ((frames.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
+    return soft
+
+
+@torch.no_grad()
+def evaluate(model: Upscaler, library: Library) -> dict[str, float]:
+    """PSNR in dB, the mean over scenes, and flicker: the RMS error of the change from frame to frame, in levels."""
+    device = next(model.parameters()).device
+    rows = {"": [], "_reconstructed": []}
+    for low, soft, high in zip(library.low, library.soft, library.high):
+        for k in range(len(low)):
+            truth = high[k].astype(np.float32)
+            for name, source in (("", low[k]), ("_reconstructed", soft[k])):
+                made = model(middle_triples(to_floats(source)[None].to(device))).cpu()
+                made = ((made.clamp(-1, 1) + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
+                size = truth.shape[2], truth.shape[1]
+                plain = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_LANCZOS4) for f in source[1:-1]])
+                rows[name].append([value for film in (plain.astype(np.float32), made)
+                                   for value in (_psnr(film, truth), _rms(np.diff(film - truth, axis=0)))])
+    means = {name: np.mean(values, 0).round(3).tolist() for name, values in rows.items()}
+    return {f"{what}_{which}{name}": means[name][2 * k + j] for name in rows
+            for k, which in enumerate(("lanczos", "upscaler")) for j, what in enumerate(("psnr", "flicker"))}
+
+
+def _rms(x):
+    return float(np.sqrt(np.square(x).mean()))
+
+
+def _psnr(film, truth):
+    return 20 * np.log10(255 / max(_rms(film - truth), 1e-6))
+
+
+def render_pairs(folder: str | Path, scenes: int, *, seed: int, workers: int = 1) -> list[tuple[Path, Path]]:
+    """Draw scenes at both sizes, in shards `pairs-seed-k-low.npy` and `-high.npy`; those that are there are kept."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [tuple(folder / f"pairs-{seed}-{k:05d}-{size}.npy" for size in ("low", "high"))
+             for k in range(-(-scenes // SHARD))]
+    jobs = [(pair, seed, k) for k, pair in enumerate(paths) if not pair[1].exists()]
+    if workers > 1 and jobs:
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+            list(tqdm(pool.imap_unordered(_render_pair, jobs), total=len(jobs), desc="drawing", unit="shard"))
+    else:
+        for job in tqdm(jobs, desc="drawing", unit="shard", disable=not jobs):
+            _render_pair(job)
+    return paths
+
+
+def _render_pair(job) -> None:
+    (low_path, high_path), seed, k = job
+    cv2.setNumThreads(1)
+    height, width = NATIVE_SIZES[BUCKETS[k % len(BUCKETS)]]
+    drawn = [scene_of(seed, index) for index in range(k * SHARD, (k + 1) * SHARD)]
+    seconds = (FRAMES - 1) / NATIVE_FPS
+    low = [render(scene, height, width, seconds, NATIVE_FPS).frames for scene in drawn]
+    high = [render(scene, SCALE * height, SCALE * width, seconds, NATIVE_FPS).frames[1:-1] for scene in drawn]
+    for path, frames in ((low_path, low), (high_path, high)):
+        beside = path.with_suffix(f".{os.getpid()}.tmp.npy")
+        np.save(beside, np.stack(frames))
+        beside.rename(path)
+
+
+@torch.no_grad()
+def _look(model, pair, path):
+    """Lanczos above, upscaler in the middle, truth below, for four scenes."""
+    low, high = np.load(pair[0], mmap_mode="r"), np.load(pair[1], mmap_mode="r")
+    columns = []
+    for k in range(4):
+        truth = high[k, 1]
+        made = model(middle_triples(to_floats(low[k])[None].to(next(model.parameters()).device))).cpu()[1]
+        made = ((made.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+        plain = cv2.resize(low[k, 2], truth.shape[1::-1], interpolation=cv2.INTER_LANCZOS4)
+        columns.append(np.concatenate([plain, made, truth]))
+    Image.fromarray(np.concatenate(columns, 1)).save(path)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(data)
+    beside.replace(path)
+
+
+if __name__ == "__main__":
+    typer.run(train)

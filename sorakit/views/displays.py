@@ -1,0 +1,245 @@
+"""What a notebook shows of each value: MIME bundles, told to IPython by the names of the types.
+
+Nothing heavy is imported here until something is shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import tempfile
+from pathlib import Path
+
+ROLE_COLOURS = {"subject": "#ffd6a5", "setting": "#caffbf", "time": "#bde0fe", "weather": "#d0d1ff", "style": "#ffc8dd",
+                "mood": "#fdffb6", "camera": "#d8e2dc", "negation": "#ffadad", "rule": "#ff8a80"}
+
+
+def bundle(text: str, *, picture=None, markup: str = "") -> dict[str, str]:
+    """A MIME bundle: a text that does not change, and a PIL picture or HTML."""
+    shown = {"text/plain": text}
+    if markup:
+        shown["text/html"] = markup
+    if picture is not None:
+        data = io.BytesIO()
+        picture.save(data, format="PNG")
+        shown["image/png"] = base64.b64encode(data.getvalue()).decode()
+    return shown
+
+
+# --- 1 and 6: the request ---------------------------------------------------------------------------
+
+
+def show_brief(brief) -> dict[str, str]:
+    marks = [(*thing.span, thing.role, _said(thing)) for thing in (*brief.subjects, *brief.elements)]
+    lines = [f'<div style="line-height:2.1">{highlighted(brief.prompt, marks)}</div>']
+    if brief.negative:
+        lines.append(f"<div>not: {html.escape(brief.negative)}</div>")
+    if brief.relations:
+        lines.append(f"<div>{html.escape('; '.join(map(str, brief.relations)))}</div>")
+    lines += [f'<div style="opacity:.75">{html.escape(note)}</div>' for note in brief.notes]
+    return bundle(str(brief), markup="".join(lines))
+
+
+def _said(thing) -> str:
+    known = f"; {thing.nearest}" if thing.nearest else ""
+    return f"{thing} ({thing.confidence:.0%} sure{known})"
+
+
+def show_verdict(verdict) -> dict[str, str]:
+    prompt = verdict.brief.prompt
+    marks = []
+    for reason in verdict.reasons:
+        for words in reason.words:
+            start = prompt.lower().find(words.lower())
+            if start >= 0:
+                marks.append((start, start + len(words), reason.category, reason.category))
+    why = "; ".join(f"{reason.category} ({', '.join(reason.words)})" for reason in verdict.reasons)
+    colour = {"allow": "#2a9d8f", "alter": "#b8860b", "refuse": "#c0392b"}.get(verdict.decision, "#555555")
+    badge = (f'<span style="background:{colour};color:white;border-radius:4px;padding:.1em .6em;margin-right:.6em">'
+             f"{html.escape(verdict.decision)}</span>")
+    markup = f'<div style="line-height:2.1">{badge}{highlighted(prompt, marks)}</div><div>{html.escape(why)}</div>'
+    return bundle(f"Verdict({verdict.decision}{': ' + why if why else ''}; {prompt!r})", markup=markup)
+
+
+def highlighted(text: str, marks: list[tuple[int, int, str, str]]) -> str:
+    """HTML of a text, with marks (first character, one past the last, role, what to say of it) in the colours of their
+    roles. Of two marks that overlap, the one that begins first stays, of two that begin together the longer one."""
+    pieces, at = [], 0
+    for start, end, role, said in sorted(marks, key=lambda mark: (mark[0], -mark[1])):
+        if start < at or end <= start or end > len(text):
+            continue
+        pieces.append(html.escape(text[at:start]))
+        colour = ROLE_COLOURS.get(role, ROLE_COLOURS["rule"])
+        pieces.append(f'<mark title="{html.escape(said)}" style="background:{colour};color:#222;border-radius:4px;'
+                      f'padding:.15em .35em">{html.escape(text[start:end])}<span style="font-size:.7em;opacity:.7;'
+                      f'margin-left:.5em">{html.escape(role)}</span></mark>')
+        at = end
+    return "".join([*pieces, html.escape(text[at:])])
+
+
+# --- 2 to 4: vectors, latents, steps ----------------------------------------------------------------
+
+
+def show_conditioning(conditioning) -> dict[str, str]:
+    from sorakit.views.charts import words_alike
+
+    return words_alike(conditioning)._repr_mimebundle_() | {"text/plain": repr(conditioning)}
+
+
+def show_latents(latents) -> dict[str, str]:
+    from sorakit.views.pictures import latent_sheet
+
+    return bundle(repr(latents), picture=latent_sheet(latents))
+
+
+def show_step(step) -> dict[str, str]:
+    from sorakit.views.pictures import step_sheet
+
+    return bundle(repr(step), picture=step_sheet(step))
+
+
+# --- 5: films ---------------------------------------------------------------------------------------
+
+
+def show_video(video) -> None:
+    """A player with the film in it, then its contact sheet as a picture."""
+    import mediapy
+    from IPython.display import display
+    from PIL import Image
+
+    shown = min(1, 640 / video.width, 480 / video.height)
+    with tempfile.TemporaryDirectory() as folder:
+        film = video.save(Path(folder) / "film.mp4").read_bytes()
+    player = mediapy.html_from_compressed_video(film, round(video.width * shown), round(video.height * shown))
+    display({"text/html": player, "text/plain": repr(video)}, raw=True)
+    display(bundle(repr(video), picture=Image.fromarray(video.contact_sheet(tile=120))), raw=True)
+
+
+# --- runs -------------------------------------------------------------------------------------------
+
+
+def show_run(run) -> dict[str, str]:
+    """The film strip of its steps, where the time went, and the film."""
+    import cv2
+
+    from sorakit.views.charts import stacked, stages
+    from sorakit.views.pictures import denoising
+    from sorakit.views.sheet import chosen, sheet
+
+    autoencoder = run.pipeline and run.pipeline.autoencoder
+    parts = [denoising(run.steps, autoencoder, whole=False)] if run.steps else []
+    frames = chosen(len(run.video.frames), 6)
+    film = sheet([list(run.video.frames[frames])], [[f"{k / run.video.fps:.2f} s" for k in frames]], ["film"],
+                 method=cv2.INTER_AREA)
+    parts += [film, stages(run)]
+    # seconds differ from run to run, so the text leaves them out
+    return bundle(f"Run({run.request['prompt']!r}: {len(run.steps)} steps, {run.video!r})", picture=stacked(*parts))
+
+
+def show_record(record) -> dict[str, str]:
+    rows = [(name, _kind(value)) for name, value in record.inputs.items()] + [("gives", _kind(record.output))]
+    cells = "".join(f'<tr><td style="text-align:left"><b>{html.escape(name)}</b></td><td style="text-align:left">'
+                    f"{html.escape(kind)}</td></tr>" for name, kind in rows)
+    head = f"stage {record.stage}: {record.seconds:.3f} s, {record.memory / 2**20:.0f} MiB more memory"
+    text = "\n".join([f"Record({record.stage})", *(f"  {name}: {kind}" for name, kind in rows)])
+    return bundle(text, markup=f"<div>{html.escape(head)}</div><table>{cells}</table>")
+
+
+def _kind(value) -> str:
+    """A value in a few words, the same in each session."""
+    if hasattr(value, "shape"):
+        return f"{type(value).__name__} {' x '.join(map(str, value.shape))}"
+    if isinstance(value, (tuple, list)):
+        return f"{type(value).__name__} of " + ", ".join(_kind(v) for v in value)
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return repr(value)
+    text = repr(value)
+    return type(value).__name__ if " at 0x" in text or len(text) > 160 or "\n" in text else text
+
+
+def show_difference(difference) -> dict[str, str]:
+    from sorakit.views.charts import apart, stacked
+    from sorakit.views.pictures import films_apart
+
+    parts = [films_apart(difference.a.video, difference.b.video, difference.frames)]
+    parts += [apart(difference)] if difference.x else []
+    return bundle(repr(difference), picture=stacked(*parts))
+
+
+# --- the models -------------------------------------------------------------------------------------
+
+
+def show_transformer(model) -> dict[str, str]:
+    from sorakit.views.charts import parameters
+
+    count = _parts(model, {"blocks": "block {}"})
+    heads = model.blocks[0].heads
+    text = (f"Transformer({sum(count.values()):,} parameters: {len(model.blocks)} blocks of width "
+            f"{model.embed.out_features}, {heads} heads; {model.embed.in_features} latent channels)")
+    axes = [f"{block.name} ({block.axis}, word)" for block in model.blocks]
+    named = dict(zip(axes, (count.pop(f"block {k}") for k in range(len(model.blocks)))))
+    return parameters({**count, **named}, "Transformer")._repr_mimebundle_() | {"text/plain": text}
+
+
+def show_autoencoder(model) -> dict[str, str]:
+    from sorakit.latent.autoencoder import SPACE, TIME
+    from sorakit.views.charts import parameters
+
+    count = _parts(model, {})
+    text = (f"Autoencoder({sum(count.values()):,} parameters: {TIME} frames of {SPACE} x {SPACE} pixels to "
+            f"{model.channels} channels, {3 * TIME * SPACE * SPACE / model.channels:g} numbers to one)")
+    return parameters(count, "Autoencoder")._repr_mimebundle_() | {"text/plain": text}
+
+
+def _parts(model, lists: dict[str, str]) -> dict[str, int]:
+    """Parameters of each part; those of lists one by one."""
+    count: dict[str, int] = {}
+    for name, weight in model.named_parameters():
+        first, *rest = name.split(".")
+        part = lists[first].format(rest[0]) if first in lists else first
+        count[part] = count.get(part, 0) + weight.numel()
+    return count
+
+
+STAGE_WORDS = (("1", "prompt", "a request to a Brief"), ("2", "text_encoder", "words to vectors"),
+               ("2", "autoencoder", "frames to latents and back"), ("3", "sampler", "noise to latents, step by step"),
+               ("4", "transformer", "which way each latent moves"), ("5", "synthesis", "frames to a film"),
+               ("6", "safety", "what may be made, and its mark"))
+
+
+def show_pipeline(pipeline) -> dict[str, str]:
+    rows = []
+    for number, name, what in STAGE_WORDS:
+        stage = getattr(pipeline, name)
+        network = getattr(stage, "network", stage)
+        weights = sum(p.numel() for p in network.parameters()) if hasattr(network, "parameters") else 0
+        rows.append((number, f"pipe.{name}", type(stage).__name__, what, f"{weights:,}" if weights else ""))
+    head = ("stage", "attribute", "type", "what it does", "parameters")
+    cell = lambda tag, text, k: f'<{tag} style="text-align:{"right" if k == 4 else "left"}">{html.escape(text)}</{tag}>'
+    markup = "".join("<tr>" + "".join(cell("th" if row is head else "td", text, k) for k, text in enumerate(row))
+                     + "</tr>" for row in (head, *rows))
+    text = "\n".join([f"Pipeline({pipeline.model} on {pipeline.device})",
+                      *(f"  {number} {name:<18} {kind:<12} {what}" for number, name, kind, what, _ in rows)])
+    title = f"<div>Pipeline <b>{html.escape(pipeline.model)}</b> on {html.escape(str(pipeline.device))}</div>"
+    return bundle(text, markup=f"{title}<table>{markup}</table>")
+
+
+BUNDLES = {
+    ("sorakit.types", "Brief"): show_brief,
+    ("sorakit.types", "Verdict"): show_verdict,
+    ("sorakit.types", "Conditioning"): show_conditioning,
+    ("sorakit.types", "Latents"): show_latents,
+    ("sorakit.types", "DenoisingStep"): show_step,
+    ("sorakit.run", "Run"): show_run,
+    ("sorakit.run", "Record"): show_record,
+    ("sorakit.run", "Difference"): show_difference,
+    ("sorakit.transformer.model", "Transformer"): show_transformer,
+    ("sorakit.latent.autoencoder", "Autoencoder"): show_autoencoder,
+    ("sorakit.pipeline", "Pipeline"): show_pipeline,
+}
+SHOWS = {("sorakit.types", "Video"): show_video}             # two outputs, not one
+TEXTS = {                                                    # PIL's own text has an address in it
+    ("PIL.Image", "Image"): lambda picture, printer, cycle: printer.text(
+        f"Image({picture.mode}, {picture.width} x {picture.height})"),
+}

@@ -1,0 +1,330 @@
+"""Live views: controls beside a picture. What they draw is a function of the controls' values and of nothing else."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Callable, Mapping
+
+import cv2
+import ipywidgets as widgets
+from PIL import Image
+
+from sorakit.latent.autoencoder import TIME
+from sorakit.run import Run
+from sorakit.types import DenoisingStep, Latents, Video
+from sorakit.views.attention import Attention, attention, patch_at, patch_looks, patch_words, step_attention, word_looks
+from sorakit.views.charts import Chart, schedule_chart, stacked, stages, words_chart
+from sorakit.views.clicks import ClickPicture
+from sorakit.views.pictures import changed, colours_of, components, decoded, mixed, preview
+from sorakit.views.sheet import Layout, beside, diverging, rising, sheet
+
+BRIGHT = 40.0       # grey levels of 255, of what changed: the same at each step, so that steps can be compared
+
+
+class Explorer:
+    """Controls and a picture. `draw(**values)` makes the picture from the controls' values.
+
+    Args:
+        draw: a pure function of the values, by the controls' names. What it raises stands below the picture, and is
+            raised on.
+        controls: widgets with a value, by name.
+        click: the pixel (x, y) of the picture that was clicked, and the values, to new values of some controls.
+        idle: which controls do nothing at these values; they are greyed.
+    """
+
+    def __init__(self, draw: Callable[..., Image.Image | Chart], controls: Mapping[str, widgets.ValueWidget],
+                 click: Callable[..., dict] | None = None, alt: str = "the picture of an explorer",
+                 idle: Callable[..., set[str]] = lambda **values: set()):
+        self.draw, self.controls, self.click, self.idle = draw, dict(controls), click, idle
+        self.picture = ClickPicture(alt=alt)
+        self.trouble = widgets.HTML()
+        row = widgets.HBox(list(self.controls.values()), layout={"flex_flow": "row wrap"})
+        self.box = widgets.VBox([row, self.picture, self.trouble], layout={"max_width": "980px"})
+        self.box.add_class("sorakit-explorer")
+        self._setting = False
+        for control in self.controls.values():
+            control.observe(self._moved, "value")
+        if click:
+            self.picture.observe(self._clicked, "spot")
+        self._moved()
+
+    @property
+    def values(self) -> dict:
+        return {name: control.value for name, control in self.controls.items()}
+
+    def set(self, **values) -> None:
+        """Move several controls at once; the picture is drawn once."""
+        self._setting = True
+        try:
+            for name, value in values.items():
+                self.controls[name].value = value
+        finally:
+            self._setting = False
+        self._moved()
+
+    def close(self) -> None:
+        """Take everything away, here and in the browser."""
+        close(self.box)
+
+    def _moved(self, change=None) -> None:
+        if self._setting:
+            return
+        for name, control in self.controls.items():
+            control.disabled = name in self.idle(**self.values)
+        try:
+            self.picture.png = png(self.draw(**self.values))
+            self.trouble.value = ""
+        except Exception as error:
+            self.trouble.value = f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"
+            raise
+
+    def _clicked(self, change) -> None:
+        with Image.open(io.BytesIO(self.picture.png)) as shown:
+            width, height = shown.size
+        x, y = self.picture.spot
+        self.set(**self.click(x * width, y * height, **self.values))
+
+    def __repr__(self):
+        return f"Explorer({', '.join(self.controls)})"
+
+    def _repr_mimebundle_(self, **options):
+        return self.box._repr_mimebundle_(**options) | still(self)
+
+
+class Explorers:
+    """Several explorers behind tabs; `explorers["attention"]` is one of them."""
+
+    def __init__(self, parts: Mapping[str, Explorer]):
+        self.parts = dict(parts)
+        self.box = widgets.Tab([part.box for part in self.parts.values()], titles=tuple(self.parts))
+
+    def __getitem__(self, name: str) -> Explorer:
+        return self.parts[name]
+
+    def close(self) -> None:
+        close(self.box)
+
+    def __repr__(self):
+        return f"Explorers({', '.join(self.parts)})"
+
+    def _repr_mimebundle_(self, **options):
+        first = next(iter(self.parts.values()))
+        return self.box._repr_mimebundle_(**options) | still(first) | {"text/plain": repr(self)}
+
+
+def still(explorer: Explorer) -> dict[str, str]:
+    """What stands in a notebook that is printed: the picture as it is now, and a text that does not change."""
+    return {"image/png": base64.b64encode(explorer.picture.png).decode(), "text/plain": repr(explorer)}
+
+
+def close(widget: widgets.Widget) -> None:
+    """Close a widget and all that belongs to it; nothing of it stays in the kernel."""
+    for child in getattr(widget, "children", ()):
+        close(child)
+    for name in ("layout", "style"):
+        part = getattr(widget, name, None)
+        if isinstance(part, widgets.Widget):
+            part.close()
+    widget.unobserve_all()
+    widget.close()
+
+
+def png(picture: Image.Image | Chart) -> bytes:
+    if isinstance(picture, Chart):
+        return picture.png()
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    return data.getvalue()
+
+
+# --- a run ------------------------------------------------------------------------------------------
+
+
+def explore_run(run: Run) -> Explorers:
+    """Its denoising, guidance, attention (what was kept), latents, schedule and stages."""
+    autoencoder = run.pipeline and run.pipeline.autoencoder
+    parts = {"denoising": explore_denoising(run.steps, autoencoder)}
+    if any(step.unconditional is not None for step in run.steps):
+        parts["guidance"] = explore_guidance(run.steps, autoencoder)
+    names = list(run.steps[0].attention)
+    if names:
+        parts["attention"] = explore_attention({name: lambda step, name=name: attention(run, name, step)
+                                                for name in names}, len(run.steps))
+    parts["latents"] = explore_latents(run.latents, autoencoder)
+    times = [*(step.t for step in run.steps), run.steps[-1].t_next]
+    parts["schedule"] = Explorer(lambda step: schedule_chart(times, at=step), {"step": slider("step", len(times) - 1)},
+                                 alt="time and signal-to-noise ratio of the steps")
+    parts["stages"] = Explorer(lambda: stages(run), {}, alt="time and memory of the stages")
+    return Explorers(parts)
+
+
+def explore_denoising(steps: list[DenoisingStep], autoencoder=None) -> Explorer:
+    """What went into a step, the film it points to, and where that changed."""
+    frames = steps[0].x.shape[2]
+    return Explorer(lambda step, frame, whole=False: denoising_state(steps, autoencoder, step, frame, whole),
+                    {"step": slider("step", len(steps) - 1), "frame": slider("frame", frames - 1, frames // 2),
+                     **({"whole": check("decode")} if autoencoder is not None else {})},
+                    alt="x_t, x0 and what changed")
+
+
+def denoising_state(steps: list[DenoisingStep], autoencoder, step: int, frame: int, whole: bool) -> Image.Image:
+    """x_t, x0 and its change since the step before, and the film's whole way below."""
+    show = lambda latents: colours_of(latents, autoencoder, whole, steps[-1].x0)[frame]
+    now = steps[step]
+    film = show(now.x0)
+    change = changed(film, show(steps[max(0, step - 1)].x0))
+    tiles = [show(now.x), film, rising(change, BRIGHT)]
+    return sheet([tiles], [[f"x_t, t = {now.t:.3f}", "x0, where it points", f"changed by {change.mean():.1f}"]], (),
+                 f"step {step} of {len(steps)}, latent frame {frame}; change: bright is {BRIGHT:.0f} of 255",
+                 cv2.INTER_NEAREST if autoencoder is None else cv2.INTER_CUBIC)
+
+
+def explore_guidance(steps: list[DenoisingStep], autoencoder=None) -> Explorer:
+    """The film that a step would point to with any guidance scale (classifier-free, from its own two parts)."""
+    steps = [step for step in steps if step.unconditional is not None]
+    if not steps:
+        raise ValueError("these steps have no part without the prompt: guidance was 1; sample with guidance above 1")
+    frames = steps[0].x.shape[2]
+    scale = widgets.FloatSlider(steps[0].guidance, min=0, max=12, step=0.25, description="guidance")
+    return Explorer(lambda step, frame, scale: guidance_state(steps, autoencoder, step, frame, scale),
+                    {"step": slider("step", len(steps) - 1), "frame": slider("frame", frames - 1, frames // 2),
+                     "scale": scale}, alt="x0 with and without the prompt, and guided")
+
+
+def guidance_state(steps: list[DenoisingStep], autoencoder, step: int, frame: int, scale: float) -> Image.Image:
+    now = steps[step]
+    show = lambda v: colours_of(now.x - now.t * v, autoencoder, False, steps[-1].x0)[frame]
+    guided = now.unconditional + scale * (now.conditional - now.unconditional)
+    with_, without = show(now.conditional), show(now.unconditional)
+    apart = changed(with_, without)
+    return sheet([[without, with_, rising(apart, BRIGHT), show(guided)]],
+                 [["without", "with the prompt", f"apart by {apart.mean():.1f}", f"guided by {scale:g}"]], (),
+                 f"x0 of step {now.index}, t = {now.t:.3f}, latent frame {frame}",
+                 cv2.INTER_NEAREST if autoencoder is None else cv2.INTER_CUBIC)
+
+
+# --- attention --------------------------------------------------------------------------------------
+
+
+def explore_attention(looks: Mapping[str, Callable[[int], Attention]], steps: int) -> Explorer:
+    """Click a patch, see where it looks: in every frame, or at which words. By block, head and step. For the attention
+    to words, the frames show which patches look at the word that is chosen.
+
+    looks: for each name of an attention, what gives it for a step.
+    """
+    names = list(looks)
+    first = looks[names[-1]](0)
+    t, h, w = first.shape
+    start = next((name for name in reversed(names) if name.endswith(".time")), names[0])
+    controls = {
+        "name": widgets.Dropdown(options=names, value=start, description="block"),
+        "head": widgets.Dropdown(options=[("all heads", -1), *((f"head {g}", g) for g in range(first.heads))], value=-1,
+                                 description="head"),
+        "step": slider("step", steps - 1, steps // 2), "frame": slider("frame", t - 1, t // 2),
+        "y": slider("row", h - 1, h // 2), "x": slider("column", w - 1, w // 2)}
+    words = next((look.words[:look.words_there] for look in map(lambda name: looks[name](0), names) if look.words), ())
+    if words:
+        controls["word"] = widgets.Dropdown(options=[(f"{k} {word}", k) for k, word in enumerate(words)],
+                                            value=min(1, len(words) - 1), description="word")
+
+    def click(across, down, name, step, **values):
+        found = patch_at(looks[name](step), across, down)
+        return dict(zip(("frame", "y", "x"), found)) if found else {}
+
+    return Explorer(lambda **values: attention_state(looks, **values), controls, click,
+                    "where a patch looks; click another one",
+                    lambda name, **values: set() if name.endswith(".word") else {"word"})
+
+
+def attention_state(looks: Mapping[str, Callable[[int], Attention]], name: str, head: int, step: int, frame: int,
+                    y: int, x: int, word: int = 0) -> Image.Image:
+    """Where the patch looks; for word attention, who looks at the word, then which words the patch reads."""
+    look, head = looks[name](step), None if head < 0 else head
+    if look.kind != "word":
+        return patch_looks(look, frame, y, x, head)
+    shares = patch_words(look, frame, y, x, head)
+    chart = words_chart(shares, f"{name}, step {step}: what patch ({y}, {x}) of frame {frame} reads")
+    return stacked(word_looks(look, word, frame, y, x, head), chart)
+
+
+def explore_step(step: DenoisingStep) -> Explorers:
+    """One step, frame by frame: its latents, what guidance does, and the attention that was kept."""
+    parts = {"latents": explore_denoising([step])}
+    if step.unconditional is not None:
+        parts["guidance"] = explore_guidance([step])
+    if step.attention:
+        parts["attention"] = explore_attention({name: lambda k, name=name: step_attention(step, name)
+                                                for name in step.attention}, 1)
+    return Explorers(parts)
+
+
+# --- latents, films, samplers -----------------------------------------------------------------------
+
+
+def explore_latents(latents: Latents, autoencoder=None, other: Latents | None = None) -> Explorer:
+    """Components, preview, decoded film or single channels, moment by moment; with `other`, mixed with it."""
+    views = ["components", *(["linear preview", "decoded"] if autoencoder is not None else []), "channel"]
+    controls = {"view": widgets.Dropdown(options=views, description="view"),
+                "channel": slider("channel", latents.values.shape[1] - 1)}
+    if other is not None:
+        mixed(latents, other, 0.5)                                  # shapes that do not fit are refused at once
+        controls["mix"] = widgets.FloatSlider(0, min=0, max=1, step=0.05, description="mix")
+    return Explorer(lambda view, channel, mix=0.0: latent_state(
+        latents if other is None else mixed(latents, other, mix), autoencoder, view, channel), controls,
+        alt="latents of each frame", idle=lambda view, **values: set() if view == "channel" else {"channel"})
+
+
+def latent_state(latents: Latents, autoencoder, view: str, channel: int) -> Image.Image:
+    """Every latent frame in one view."""
+    values = latents.values[:1]
+    if view == "channel":
+        numbers = values[0, channel].float().cpu().numpy()                                       # (t, h, w)
+        limit = max(2.5 * float(values[0].float().std(correction=0)), 1e-6)
+        tiles = diverging(numbers, limit)
+        caption = f"channel {channel}: mean {numbers.mean():.2f}, standard deviation {numbers.std():.2f}; blue to " \
+                  f"red is -{limit:.1f} to {limit:.1f}"
+    elif view == "components":
+        tiles, caption = components(values), "principal components 1 to 3 as red, green and blue"
+    else:
+        tiles = decoded(values, autoencoder) if view == "decoded" else preview(values, autoencoder)
+        caption = view
+    rows, columns = beside(len(tiles), values.shape[3] / values.shape[4])
+    each = lambda things: [things[r * columns:(r + 1) * columns] for r in range(rows)]
+    return sheet(each(list(tiles)), each([f"{k * TIME / latents.fps:.2f} s" for k in range(len(tiles))]), (), caption,
+                 cv2.INTER_NEAREST if view in ("channel", "components") else cv2.INTER_CUBIC)
+
+
+def explore_video(video: Video) -> Explorer:
+    """A frame, and what moved since the one before."""
+    return Explorer(lambda frame: video_state(video, frame), {"frame": slider("frame", len(video.frames) - 1)},
+                    alt="a frame and what moved")
+
+
+def video_state(video: Video, frame: int) -> Image.Image:
+    now, before = video.frames[frame], video.frames[max(0, frame - 1)]
+    moved = changed(now, before)
+    return sheet([[now, rising(moved, 100.0)]],
+                 [[f"frame {frame} of {len(video.frames)}, {frame / video.fps:.2f} s", f"moved by {moved.mean():.1f}"]],
+                 (), "moved: grey levels of 255 since the frame before, bright is 100", cv2.INTER_AREA,
+                 Layout.of(1, 2, video.height / video.width, widest=477))
+
+
+def explore_sampler(sampler) -> Explorer:
+    """The schedule for any number of steps and shift, and its signal-to-noise ratio."""
+    shift = widgets.FloatSlider(sampler.shift, min=1, max=40, step=0.5, description="shift")
+    steps = widgets.IntSlider(sampler.steps_default, min=1, max=60, description="steps")
+    return Explorer(lambda steps, shift: schedule_chart(steps, shift), {"steps": steps, "shift": shift},
+                    alt="times and signal-to-noise ratio of a schedule")
+
+
+# --- controls ---------------------------------------------------------------------------------------
+
+
+def slider(name: str, greatest: int, value: int = 0) -> widgets.IntSlider:
+    return widgets.IntSlider(value, min=0, max=greatest, description=name, layout={"width": "300px"})
+
+
+def check(name: str) -> widgets.Checkbox:
+    return widgets.Checkbox(False, description=name, indent=False, layout={"width": "120px"})

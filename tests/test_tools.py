@@ -1,0 +1,708 @@
+"""The creative tools on a model that is tiny and untrained: what must stay stays, and what was asked is what comes."""
+
+import json
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from sorakit.pipeline import load
+from sorakit.run import Run
+from sorakit.safety.safety import Refused
+from sorakit.synthesis.finish import to_bytes
+from sorakit.tools import (
+    CURVES,
+    PLUS,
+    PRO,
+    STYLES,
+    Card,
+    Format,
+    Ledger,
+    Plan,
+    Storyboard,
+    Style,
+    Take,
+    animate,
+    blend,
+    extend,
+    grid,
+    loop,
+    pace,
+    recut,
+    reel,
+    remix,
+    repeated,
+    variations,
+)
+from sorakit.tools.blend import curve_at
+from sorakit.tools.extend import Reel, Spool
+from sorakit.tools.formats import fitted
+from sorakit.tools.loop import closed
+from sorakit.tools.plans import OverPlan
+from sorakit.tools.shot import Circular, decode, decode_loop, encode, encode_still, read, times_from
+from sorakit.tools.windows import Timeline, decoded, fill, grow
+from sorakit.types import Video
+from sorakit.videofile import find_ffmpeg
+
+PROMPT = "a red boat on the open sea"
+FAST = {"steps": 1, "guidance": 1.0}
+SMALL = Format(80, 144, 80, 144)
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_weights):
+    """Tiny, but its autoencoder sees a film as principal components do, and looks back as the real one does."""
+    pipe = load(tiny_weights, "cpu")
+    generator = torch.Generator().manual_seed(1)
+    for block in (*pipe.autoencoder.encoder.children(), *pipe.autoencoder.decoder.children()):
+        for weight in block.parameters():
+            if not weight.any():
+                weight.normal_(std=0.05, generator=generator)
+    return pipe
+
+
+def moving(seconds=1.0, fps=8.0, height=80, width=144, hue=0):
+    """A film of a square that moves over a gradient."""
+    t, (y, x) = 1 + round(seconds * fps), np.mgrid[:height, :width]
+    frames = np.zeros((t, height, width, 3), np.uint8)
+    frames[..., hue], frames[..., 1] = x * 200 // width, y * 200 // height
+    for k in range(t):
+        left = round(k / fps * 40) % (width - 20)
+        frames[k, 20:40, left:left + 20] = 255
+    return Video(frames, fps, PROMPT)
+
+
+@pytest.fixture(scope="module")
+def take(pipe):
+    return animate(pipe, moving().frames[0], PROMPT, seconds=1.0, height=80, width=144, **FAST)
+
+
+# --- formats ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("aspect, size", [("16:9", (432, 768)), ("9:16", (768, 432)), ("1:1", (432, 432)),
+                                          ("4:3", (432, 576)), ("3:4", (576, 432)), ("21:9", (432, 1008))])
+def test_each_named_shape_is_exact_and_drawn_near_it(aspect, size):
+    format = Format.of(aspect)
+    assert (format.height, format.width) == size
+    assert format.native_height % 16 == format.native_width % 16 == 0
+    assert 36 <= format.cells[0] * format.cells[1] <= 60
+    assert format.native_width / format.native_height == pytest.approx(size[1] / size[0], rel=0.04)
+
+
+@pytest.mark.parametrize("asked, argument", [
+    ({"aspect": "wide"}, "aspect"), ({"aspect": "9:1"}, "aspect"), ({"height": 431}, "height"),
+    ({"height": 20}, "height"), ({"width": 300}, "width"), ({"height": 64, "width": 1000}, "height"),
+    ({"height": 300.0}, "height"), ({"aspect": None}, "aspect"), ({"aspect": "0:9"}, "aspect")])
+def test_a_shape_that_cannot_be_is_refused_by_name(asked, argument):
+    with pytest.raises(ValueError, match=f"^{argument}="):
+        Format.of(**{"aspect": "16:9", **asked})
+
+
+def test_padding_shows_the_whole_picture_and_cropping_its_middle():
+    tall = np.zeros((1, 200, 100, 3), np.uint8)
+    tall[:, :20, :, 0] = tall[:, -20:, :, 0] = 250
+    padded, cropped = fitted(tall, 80, 144, "pad"), fitted(tall, 80, 144, "crop")
+    assert padded.shape == cropped.shape == (1, 80, 144, 3)
+    assert padded[0, 2, 72, 0] > 200 > 20 > cropped[..., 0].max()
+    with pytest.raises(ValueError, match="fit='stretch'"):
+        fitted(tall, 80, 144, "stretch")
+
+
+# --- image to video ---------------------------------------------------------------------------------
+
+
+def test_the_first_frame_is_the_picture_as_the_autoencoder_gives_it_back(pipe, take):
+    frame = moving().frames[0]
+    itself = to_bytes(pipe.autoencoder.decode(encode_still(pipe, frame, first=True)))[0]
+    assert np.array_equal(to_bytes(decode(pipe, take.latents))[0], itself)
+    assert take.video.frames.shape == (9, 80, 144, 3)
+    assert isinstance(take.run, Run) and take.run.brief.prompt == PROMPT
+    assert not np.array_equal(take.video.frames[0], take.video.frames[-1])
+
+
+@pytest.mark.parametrize("at, known", [("first", {0}), ("last", {4}), ("both", {0, 4}), (0.5, {2}), (0, {0})])
+def test_a_picture_lies_where_it_was_put_and_nowhere_else(pipe, at, known):
+    made = animate(pipe, moving().frames[3], PROMPT, at=at, seconds=1.0, height=80, width=144, **FAST)
+    latents, mask = made.run.known
+    assert set(torch.nonzero(mask[0].flatten(1).all(1)).flatten().tolist()) == known
+    for place in known:
+        assert torch.equal(made.latents[:, :, place], latents[:, :, place])
+
+
+def test_two_pictures_make_what_is_between_them(pipe):
+    ends = {"first": moving().frames[0], "last": moving().frames[8]}
+    made = animate(pipe, ends, PROMPT, seconds=1.0, height=80, width=144, **FAST)
+    assert made.asked["at"] == [0, 4]
+    assert torch.equal(made.latents[:, :, 4:], encode_still(pipe, ends["last"], first=False))
+
+
+def test_without_a_prompt_one_is_made_and_said(pipe):
+    made = animate(pipe, moving().frames[0], seconds=0.5, height=80, **FAST)
+    assert repr(made.run.brief.prompt) in made.notes[0]
+
+
+def test_a_film_of_a_picture_has_the_pictures_shape(pipe):
+    made = animate(pipe, np.zeros((150, 201, 3), np.uint8), PROMPT, seconds=0.25, **FAST)
+    assert (made.video.height, made.video.width) == (150, 200)
+
+
+@pytest.mark.parametrize("asked, message", [
+    ({"at": "middle"}, "at='middle'"), ({"at": 3.0}, "at=3.0"), ({"at": True}, "at=True"), ({"fit": "squeeze"}, "fit="),
+    ({"seconds": 0}, "seconds=0"), ({"seconds": "2"}, "seconds='2'"), ({"seconds": float("nan")}, "seconds=nan"),
+    ({"image": {}}, "image is an empty"), ({"image": 3}, "image is a int"), ({"steps": 0}, "steps=0"),
+    ({"image": {0: np.zeros((80, 80, 3), np.uint8), 0.1: np.zeros((80, 80, 3), np.uint8)}}, "at=0.1"),
+    ({"seed": -1}, "seed=-1")])
+def test_what_animate_cannot_do_is_named(pipe, asked, message):
+    with pytest.raises(ValueError, match=message):
+        animate(pipe, **{"image": moving().frames[0], "prompt": PROMPT, "seconds": 1.0, **FAST, **asked})
+
+
+def test_every_tool_heeds_the_safety_rules(pipe):
+    film, bad = moving(), "a man shoots a woman, blood and gore"
+    for make in (lambda: animate(pipe, film.frames[0], bad), lambda: remix(pipe, film, bad, strength=0),
+                 lambda: blend(pipe, film, film, bad, strength=0), lambda: loop(pipe, prompt=bad),
+                 lambda: reel(pipe, bad), lambda: variations(pipe, bad, 2), lambda: extend(pipe, film, 1.0, bad),
+                 lambda: Storyboard((Card(0, "a boat"), Card(1, bad, transition="cut"))).film(pipe)):
+        with pytest.raises(Refused):
+            make()
+
+
+# --- windows ----------------------------------------------------------------------------------------
+
+
+def test_a_window_from_nothing_is_the_plain_pipelines_film(pipe):
+    plain = pipe.trace(PROMPT, seconds=1.0, seed=5, steps=2)
+    latents, runs = fill(pipe, Timeline.empty(pipe, SMALL, 5, PROMPT), seed=5, steps=2)
+    assert torch.equal(latents, plain.latents.values) and len(runs) == 1
+
+
+def test_known_latents_come_back_as_they_are_over_many_windows(pipe):
+    timeline = Timeline.empty(pipe, SMALL, 16, PROMPT)
+    timeline.known.normal_(generator=torch.Generator().manual_seed(0))
+    for place in (0, 1, 7, 15):
+        timeline.mask[:, place] = True
+    latents, runs = fill(pipe, timeline, **FAST)
+    where = timeline.mask[:, None].expand_as(latents)
+    assert torch.equal(latents[where], timeline.known[where]) and not torch.equal(latents, timeline.known)
+    assert len(runs) > 2 and torch.isfinite(latents).all()
+
+
+def test_each_window_knows_the_last_latents_before_it_and_starts_from_a_frame_that_stands_alone(pipe):
+    latents, runs = fill(pipe, Timeline.empty(pipe, SMALL, 15, PROMPT), **FAST)
+    known, mask = runs[1].known
+    assert mask[0].flatten(1).all(1).tolist() == [True] * 5 + [False] * 4
+    assert torch.equal(known[:, :, 1:5], latents[:, :, 5:9])
+    frame = to_bytes(pipe.autoencoder.decode(latents[:, :, :5])[:, :, -1:])[0]
+    assert torch.equal(known[:, :, :1], encode_still(pipe, frame, first=True))
+
+
+def test_words_change_where_their_time_has_come(pipe):
+    timeline = Timeline.empty(pipe, SMALL, 12, PROMPT)
+    timeline = Timeline(SMALL, timeline.known, timeline.mask, ((0, "a cat"), (6, "a dog")))
+    _, runs = fill(pipe, timeline, **FAST)
+    assert [run.brief.prompt for run in runs] == ["a cat", "a dog", "a dog"][:len(runs)]
+
+
+def test_frames_decoded_as_they_come_are_those_of_the_whole(pipe):
+    latents = torch.randn(1, 8, 14, 5, 9, generator=torch.Generator().manual_seed(0))
+    parts = torch.cat(list(decoded(pipe, latents.split([1, 6, 2, 5], 2))), 2)
+    assert torch.allclose(parts, pipe.autoencoder.decode(latents), atol=1e-5)
+
+
+def test_a_grown_film_is_the_filled_one(pipe):
+    filled, _ = fill(pipe, Timeline.empty(pipe, SMALL, 15, PROMPT), **FAST)
+    grown = torch.cat(list(grow(pipe, None, 15, PROMPT, SMALL, **FAST)), 2)
+    assert torch.allclose(filled, grown, atol=1e-4)
+
+
+def test_runs_of_tools_can_be_replayed(pipe, take):
+    again = take.run.replay(from_="diffusion", edit=lambda latents: latents)
+    assert not take.run.diff(again).stages
+    other = take.run.replay(seed=8, from_="known")
+    assert torch.equal(other.latents.values[:, :, 0], take.latents[:, :, 0]) and take.run.diff(other).stages
+
+
+# --- remix ------------------------------------------------------------------------------------------
+
+
+def test_strength_0_is_the_source_within_the_autoencoders_error_and_1_is_a_new_film(pipe):
+    film = moving()
+    source = read(pipe, "film", film)
+    none = remix(pipe, film, PROMPT, strength=0)
+    assert torch.equal(none.latents, source.latents) and not none.runs
+    new = remix(pipe, film, PROMPT, strength=1.0, seed=3, steps=2)
+    assert torch.equal(new.latents, pipe.trace(PROMPT, seconds=1.0, seed=3, steps=2).latents.values)
+
+
+def test_a_remix_starts_from_the_source_part_noised_and_the_stronger_the_more(pipe):
+    source, times = encode(pipe, moving().frames), []
+    noise = torch.randn(source.shape, generator=torch.Generator().manual_seed(4))
+    for strength in ("subtle", "mild", "strong"):
+        step = remix(pipe, moving(), PROMPT, strength=strength, seed=4, **FAST).run.steps[0]
+        assert torch.allclose(step.x, (1 - step.t) * source + step.t * noise, atol=1e-5)
+        times.append(step.t)
+    assert 0 < times[0] < times[1] < times[2] < 1
+
+
+def test_the_times_of_a_part_are_the_end_of_the_schedule():
+    full, half = times_from(1.0, 10, 8.0), times_from(0.5, 10, 8.0)
+    assert half == pytest.approx(full[5:]) and full[0] == 1 and half[-1] == 0
+
+
+@pytest.mark.parametrize("region", [(0.0, 0.0, 0.5, 1.0), "array"])
+def test_outside_of_its_region_a_remix_changes_no_pixel(pipe, region):
+    film = moving()
+    if region == "array":
+        region = np.zeros((40, 72), bool)
+        region[:, :36] = True
+    made = remix(pipe, film, "snow", strength=1.0, region=region, **FAST)
+    same = (made.video.frames[:, :60] == film.frames[:, :60]).all(-1)           # above the mark
+    assert same[:, :, 72:].all() and same[:, :, :64].mean() < 0.2
+    cells = made.run.known[1][0]
+    assert cells[:, :, 5:].all() and not cells[:, :, :4].any()
+
+
+def test_a_style_adds_its_words_and_its_grade(pipe):
+    film = moving()
+    plain, noir = (remix(pipe, film, PROMPT, strength=0.8, style=style, **FAST)
+                   for style in (Style("black and white"), Style("black and white", "noir")))
+    assert noir.run.brief.prompt == f"{PROMPT}, black and white"
+    spread = lambda video: (video.frames.max(-1).astype(int) - video.frames.min(-1)).mean()
+    assert spread(noir.video) < 0.2 * spread(plain.video)
+
+
+def test_every_style_of_the_seed_is_there_and_its_words_and_grade_are_real(pipe):
+    assert set(STYLES) == {"natural", "cinematic", "cyberpunk", "watercolour", "film noir", "paper cut-out",
+                           "pixel art", "sketch"}
+    from sorakit.synthesis.colour import LOOKS
+    for style in STYLES.values():
+        assert pipe.prompt(f"a city, {style.words}").style is not None, style
+        assert style.look is None or style.look in LOOKS
+
+
+@pytest.mark.parametrize("asked, message", [
+    ({"strength": 1.2}, "strength=1.2"), ({"strength": "huge"}, "strength='huge'"), ({"strength": True}, "strength="),
+    ({"style": "baroque"}, "style='baroque'"), ({"region": (0.5, 0, 0.4, 1)}, "region="), ({"region": 3}, "region"),
+    ({"region": np.zeros((4, 4))}, "region is empty"), ({"film": 7}, "film is of type int"),
+    ({"film": np.zeros((2, 80, 80, 3), np.uint8)}, "film is of type ndarray")])
+def test_what_remix_cannot_do_is_named(pipe, asked, message):
+    with pytest.raises(ValueError, match=message):
+        remix(pipe, **{"film": moving(), "prompt": PROMPT, **FAST, **asked})
+
+
+def test_a_take_goes_on_with_its_own_latents_and_a_film_with_another_rate_is_brought_to_the_models(pipe, take):
+    assert read(pipe, "film", take).latents is take.latents
+    assert read(pipe, "film", take.run).latents is take.run.latents.values
+    assert read(pipe, "film", moving(1.0, fps=24.0)).latents.shape[2] == 5
+    assert read(pipe, "film", moving(1.0, fps=4.0)).latents.shape[2] == 5
+
+
+def test_sound_is_said_to_be_dropped(pipe, tmp_path):
+    path = tmp_path / "loud.mp4"
+    subprocess.run([find_ffmpeg(), "-v", "error", "-f", "lavfi", "-i", "testsrc=s=160x90:r=8:d=1", "-f", "lavfi", "-i",
+                    "sine=d=1", "-pix_fmt", "yuv420p", str(path)], check=True)
+    assert "sound of loud.mp4 is dropped" in remix(pipe, path, PROMPT, strength=0).notes[0]
+    assert "sound of loud.mp4 is dropped" in recut(pipe, path, [(0.25, 0.75)]).notes[0]
+
+
+# --- extend and re-cut ------------------------------------------------------------------------------
+
+
+def test_a_longer_film_begins_with_the_film_itself(pipe, take):
+    longer = extend(pipe, take, 1.5, **FAST)
+    assert torch.equal(longer.latents[:, :, :5], take.latents) and longer.latents.shape[2] == 11
+    assert len(longer.video.frames) == 9 + 12
+    assert np.array_equal(to_bytes(decode(pipe, longer.latents))[:9], to_bytes(decode(pipe, take.latents)))
+
+
+@pytest.mark.parametrize("before, frames", [(0.5, 4), (2.0, 16)])
+def test_a_film_that_is_led_up_to_ends_with_the_film_itself(pipe, take, before, frames):
+    longer = extend(pipe, take, before=before, **FAST)
+    assert torch.equal(longer.latents[:, :, -4:], take.latents[:, :, 1:])
+    assert len(longer.video.frames) == 9 + frames
+    joint = longer.latents.shape[2] - 5                                 # leads to the film's own first frame
+    frames = pipe.autoencoder.decode(longer.latents)[:, :, :2 * joint + 1]
+    assert torch.allclose(pipe.autoencoder.encode(frames)[:, :, :1], longer.latents[:, :, :1], atol=50)
+
+
+def test_a_single_picture_can_be_led_up_to(pipe):
+    still = Video(moving().frames[:1], 8.0, PROMPT)
+    assert len(extend(pipe, still, before=0.5, **FAST).video.frames) == 5
+
+
+def test_extending_by_nothing_is_refused(pipe, take):
+    for asked, message in (((), "nothing to add"), ((-1.0,), "seconds=-1.0"), (("1",), "seconds='1'")):
+        with pytest.raises(ValueError, match=message):
+            extend(pipe, take, *asked)
+
+
+def test_parts_that_are_kept_are_untouched(pipe):
+    film = moving(2.0)
+    made = recut(pipe, film, [(0.5, 1.0), (1.5, None)])
+    assert np.array_equal(made.video.frames, np.concatenate([film.frames[4:8], film.frames[12:]]))
+    assert made.video.fps == film.fps and not made.runs
+    by_frames = recut(pipe, film, [(4, 8), (12, None)], unit="frames")
+    assert np.array_equal(by_frames.video.frames, made.video.frames)
+    with pytest.raises(ValueError, match="recut did not need the model"):
+        _ = made.run
+
+
+def test_parts_of_a_file_are_cut_to_the_frame(pipe, tmp_path):
+    path = tmp_path / "long.mp4"
+    film = Video(np.repeat(np.arange(0, 240, 10, dtype=np.uint8), 64 * 64 * 3).reshape(24, 64, 64, 3), 12.0)
+    film.save(path)
+    levels = recut(pipe, path, [(3, 5), (20, 24)], unit="frames").video.frames.mean((1, 2, 3))
+    assert np.abs(levels - [30, 40, 200, 210, 220, 230]).max() < 3
+
+
+@pytest.mark.parametrize("keep, unit", [([(1.0, 1.0)], "seconds"), ([(1.0, 0.5)], "seconds"), ([(0, 9.0)], "seconds"),
+                                        ([(-1, 1)], "seconds"), ([(0.5, 2)], "frames"), ([("a", 1)], "seconds"),
+                                        ([3], "seconds"), ([(5, None)], "seconds")])
+def test_parts_that_are_empty_reversed_or_beyond_the_film_are_refused(pipe, keep, unit):
+    with pytest.raises(ValueError, match="keep has"):
+        recut(pipe, moving(2.0), keep, unit=unit)
+
+
+@pytest.mark.parametrize("asked, message", [({}, "nothing is asked for"), ({"unit": "hours"}, "unit="),
+                                            ({"speed": 0}, "speed=0"), ({"speed": "2"}, "speed='2'")])
+def test_what_recut_cannot_do_is_named(pipe, asked, message):
+    with pytest.raises(ValueError, match=message):
+        recut(pipe, moving(), **asked)
+
+
+def place_of(frame):
+    return np.nonzero((frame[30] > 230).all(-1))[0].mean()
+
+
+def test_half_the_pace_moves_half_as_far_from_frame_to_frame(pipe):
+    film = moving(1.0)
+    slow = pace(film, 0.5)
+    assert len(slow.frames) == 17 and slow.fps == film.fps
+    assert np.array_equal(slow.frames[::2], film.frames)
+    steps = np.diff([place_of(frame) for frame in slow.frames])
+    assert steps.mean() == pytest.approx(2.5, abs=0.3)
+
+
+@pytest.mark.parametrize("speed", [1.5, 2.0])
+def test_a_faster_pace_drops_no_frame(speed):
+    flashes = np.zeros((17, 32, 32, 3), np.uint8)
+    film = Video(flashes, 8.0)
+    for k in (0, 1, 5, 8, 16):
+        one = film.frames.copy()
+        one[k] = 11                                                  # of one frame alone, and too little for a cut
+        fast = pace(Video(one, 8.0), speed).frames
+        assert len(fast) == 1 + int(16 / speed)
+        assert fast.max() >= 1, k
+
+
+def test_a_recut_can_go_on_beyond_its_end(pipe):
+    made = recut(pipe, moving(2.0), [(0.0, 1.0)], after=0.5, **FAST)
+    assert made.tool == "recut" and made.runs and len(made.video.frames) == 7 + 4       # 8 frames are 1 + 2 x 3
+
+
+# --- blend ------------------------------------------------------------------------------------------
+
+
+def test_a_transition_begins_as_the_one_film_and_ends_as_the_other(pipe):
+    a, b = moving(2.0), moving(2.0, hue=2)
+    made = blend(pipe, a, b, PROMPT, **FAST)
+    one, two = encode(pipe, a.frames), encode(pipe, b.frames)
+    assert torch.equal(made.latents[:, :, :2], one[:, :, :2]) and torch.equal(made.latents[:, :, -2:], two[:, :, -2:])
+    middle = made.latents[:, :, 4]
+    assert not torch.allclose(middle, one[:, :, 4]) and not torch.allclose(middle, two[:, :, 4])
+
+
+def test_without_strength_a_blend_is_the_curves_mix_of_latents(pipe):
+    a, b = moving(1.0), moving(1.0, hue=2)
+    curve = [(0, 0.2), (0.5, 1.0), (1, 0.4)]
+    made = blend(pipe, a, b, PROMPT, curve=curve, strength=0)
+    w = torch.tensor([0.2, 0.6, 1.0, 0.7, 0.4]).view(1, 1, -1, 1, 1)
+    assert torch.allclose(made.latents, (1 - w) * encode(pipe, a.frames) + w * encode(pipe, b.frames), atol=1e-5)
+
+
+def test_films_that_overlap_in_part_make_a_longer_one(pipe):
+    a, b = moving(2.0), moving(1.5, hue=2)
+    made = blend(pipe, a, b, PROMPT, overlap=1.0, **FAST)
+    one, two = encode(pipe, a.frames), encode(pipe, b.frames)
+    assert made.latents.shape[2] == 9 + 7 - 4
+    assert torch.equal(made.latents[:, :, :5], one[:, :, :5])
+    assert torch.equal(made.latents[:, :, 9:], two[:, :, 4:])
+
+
+def test_every_named_curve_stays_within_0_and_1_and_does_what_it_says():
+    shares = {name: curve_at(points, 9) for name, points in CURVES.items()}
+    assert all(value.min() >= 0 and value.max() <= 1 for value in shares.values())
+    assert shares["transition"][0] == 0 and shares["transition"][-1] == 1 and (np.diff(shares["transition"]) >= 0).all()
+    assert (shares["mix"] == 0.5).all()
+    assert shares["sample"][0] == shares["sample"][-1] == 0 < shares["sample"][4]
+
+
+@pytest.mark.parametrize("asked, message", [
+    ({"curve": "wobble"}, "curve='wobble'"), ({"curve": [(0, 0)]}, "curve="), ({"curve": [(0, 0), (0, 1)]}, "curve="),
+    ({"curve": [(0, 0), (1, 2)]}, "curve="), ({"curve": 3}, "curve=3"), ({"overlap": 9.0}, "overlap=9.0"),
+    ({"b": moving(1.0, height=144, width=80)}, "bring both to one shape"), ({"b": None}, "b is of type NoneType")])
+def test_what_blend_cannot_do_is_named(pipe, asked, message):
+    with pytest.raises(ValueError, match=message):
+        blend(pipe, **{"a": moving(), "b": moving(), "prompt": PROMPT, **FAST, **asked})
+
+
+def test_films_of_two_shapes_blend_in_a_third(pipe):
+    made = blend(pipe, moving(0.5), moving(0.5, height=144, width=80), PROMPT, aspect="1:1", height=64, **FAST)
+    assert (made.video.height, made.video.width) == (64, 64)
+
+
+# --- loop -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seam, new", [("short", 2), ("normal", 4), ("long", 6)])
+def test_a_loops_seam_lies_between_the_films_own_end_and_beginning(pipe, seam, new):
+    latents = encode(pipe, moving(2.0).frames)
+    ring, runs = closed(pipe, latents, new, PROMPT, SMALL, seed=0, **FAST)
+    assert torch.equal(ring[:, :, :8], latents[:, :, 1:]) and ring.shape[2] == 8 + new
+    known, mask = runs[0].known
+    before, after = (9 - new) // 2, (8 - new) // 2
+    assert len(runs) == 1 and int((~mask[0, :, 0, 0]).sum()) == new
+    assert torch.equal(known[:, :, 1:1 + before], latents[:, :, -before:])
+    assert torch.equal(known[:, :, 9 - after:], latents[:, :, 1:1 + after])
+    assert len(loop(pipe, moving(2.0), PROMPT, seam=seam, **FAST).video.frames) == 2 * (8 + new)
+
+
+def test_a_rings_frames_are_those_of_a_film_that_has_gone_round_before(pipe):
+    ring = torch.randn(1, 8, 6, 5, 9, generator=torch.Generator().manual_seed(0))
+    frames = decode_loop(pipe, ring)
+    thrice = pipe.autoencoder.decode(ring.repeat(1, 1, 3, 1, 1))
+    assert torch.allclose(frames, thrice[:, :, -12:], atol=1e-4)
+    turned = decode_loop(pipe, ring.roll(2, 2))
+    assert torch.allclose(turned, frames.roll(4, 2), atol=1e-4)
+
+
+def test_a_network_that_looks_one_latent_aside_sees_a_ring_without_a_beginning():
+    def network(x, t, words, mask, fps, span=None):
+        before, after = torch.zeros_like(x), torch.zeros_like(x)
+        before[:, :, 1:], after[:, :, :-1] = x[:, :, :-1], x[:, :, 1:]
+        return x - before / 3 - after / 5
+
+    x, t = torch.randn(1, 2, 5, 1, 1), torch.ones(1, 5, 1, 1)
+    velocity = Circular(network)(x, t, None, None)
+    turned = Circular(network)(x.roll(2, 2), t, None, None)
+    assert velocity.shape == x.shape and torch.allclose(turned, velocity.roll(2, 2))
+
+
+def test_a_loop_from_the_start_has_exactly_its_length_and_is_made_as_a_ring(pipe):
+    made = loop(pipe, prompt=PROMPT, seconds=1.5, height=80, width=144, **FAST)
+    assert len(made.video.frames) == 12 and made.latents is None
+    assert made.run.frames.shape[2] == 12
+    again = repeated(made.video, 3)
+    assert len(again.frames) == 36 and np.array_equal(again.frames[12:24], made.video.frames)
+
+
+def test_a_loop_of_a_film_has_the_length_that_was_asked_for(pipe):
+    assert len(loop(pipe, moving(2.0), PROMPT, seconds=2.0, **FAST).video.frames) == 16
+
+
+@pytest.mark.parametrize("asked, message", [
+    ({"film": moving(0.25)}, "too short to loop"), ({"seam": "huge"}, "seam='huge'"), ({"seconds": 9.0}, "seconds=9.0"),
+    ({"film": None, "seconds": 40.0}, "seconds=40.0"), ({"film": None, "seconds": 0}, "seconds=0"),
+    ({"film": None, "prompt": ""}, "prompt is empty")])
+def test_what_loop_cannot_do_is_named(pipe, asked, message):
+    with pytest.raises(ValueError, match=message):
+        loop(pipe, **{"film": moving(), "prompt": PROMPT, **FAST, **asked})
+
+
+# --- variations -------------------------------------------------------------------------------------
+
+
+def test_variations_are_the_films_of_consecutive_seeds(pipe):
+    takes = variations(pipe, PROMPT, 3, seconds=0.5, seed=6, steps=2, height=80)
+    for k, take in enumerate(takes):
+        alone = pipe.trace(PROMPT, seconds=0.5, seed=6 + k, steps=2, height=80)
+        assert torch.allclose(take.latents, alone.latents.values, atol=1e-4)
+        assert np.abs(take.video.frames.astype(int) - alone.video.frames).max() <= 1
+        assert len(take.run.steps) == 2 and take.run.request["seed"] == 6 + k
+    sheet = grid([take.video for take in takes])
+    assert sheet.frames.shape == (5, 2 * 80 + 4, 2 * 142 + 4, 3)
+    assert np.array_equal(sheet.frames[:, :80, :142], takes[0].video.frames)
+
+
+def test_what_variations_cannot_do_is_named(pipe):
+    for n in (0, 5, 2.0):
+        with pytest.raises(ValueError, match="n="):
+            variations(pipe, PROMPT, n)
+    with pytest.raises(ValueError, match="videos is empty"):
+        grid([])
+    with pytest.raises(ValueError, match="videos differ"):
+        grid([moving(), moving(height=64)])
+
+
+# --- storyboard -------------------------------------------------------------------------------------
+
+
+def board(**changed):
+    cards = (Card(0, "a boat leaves the harbour"), Card(1.0, "a storm at night"), Card(1.75, image="end.png"))
+    return Storyboard(**{"cards": cards, "seconds": 2.0, "prompt": "a red boat", "height": 80, "seed": 3, **changed})
+
+
+def test_a_smooth_board_is_one_film_with_its_words_and_pictures_in_their_time(pipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    from PIL import Image
+    Image.fromarray(moving().frames[0]).save("end.png")
+    made = board().film(pipe, **FAST)
+    assert len(made.video.frames) == 17 and made.latents.shape[2] == 9
+    assert [run.brief.prompt for run in made.runs] == ["a boat leaves the harbour, a red boat",
+                                                       "a storm at night, a red boat"]
+    assert torch.equal(made.latents[:, :, 7:8], encode_still(pipe, moving().frames[0], first=False))
+    sheet = board().preview(pipe, steps=1, tile=64)
+    assert sheet.shape[0] == 64 and sheet.std() > 0
+
+
+def test_a_cut_begins_a_shot_that_knows_nothing_of_the_one_before(pipe):
+    made = board(transition="cut", cards=(Card(0, "a boat"), Card(0.75, "a storm"))).film(pipe, **FAST)
+    assert len(made.video.frames) == 17 and made.latents is None
+    assert [run.known for run in made.runs] == [(None, None)] * 2
+    alone = fill(pipe, Timeline.empty(pipe, SMALL, 6, "a storm, a red boat"), seed=3, **FAST)[0]
+    assert torch.equal(made.runs[1].latents.values, alone)
+
+
+def test_a_films_frames_lie_at_its_card(pipe, take):
+    first = Storyboard((Card(0, video=take), Card(1.5, "a storm")), seconds=2.0, height=80, width=144)
+    whole = first.film(pipe, **FAST)
+    assert torch.equal(whole.latents[:, :, :5], take.latents)
+    later = Storyboard((Card(0, "a storm"), Card(1.0, video=moving(1.0))), seconds=2.0, height=80, width=144)
+    made = later.film(pipe, **FAST)
+    held = np.concatenate([moving().frames[:1]] * 2 + [moving().frames])
+    assert torch.equal(made.latents[:, :, 4:], encode(pipe, held)[:, :, 1:])
+
+
+def test_a_board_is_the_same_after_it_was_saved(tmp_path):
+    path = board().save(tmp_path / "board.json")
+    assert Storyboard.load(path) == board() and list(tmp_path.iterdir()) == [path]
+    for text, message in (("[]", "no storyboard"), ("{", "no storyboard"), ('{"cards": []}', "cards is empty"),
+                          ('{"cards": [{"at": -1, "text": "x"}]}', "at=-1"),
+                          ('{"version": 9, "cards": []}', "version 9")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            Storyboard.load(path)
+
+
+def test_a_board_with_a_picture_of_no_file_is_not_saved(tmp_path):
+    cards = (Card(0, image=moving().frames[0]),)
+    with pytest.raises(ValueError, match="save it to a file"):
+        board(cards=cards).save(tmp_path / "board.json")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: Card(0), "is empty"), (lambda: Card(-1, "x"), "at=-1"), (lambda: Card(0, 3), "text is of type int"),
+    (lambda: Card(0, image="a", video="b"), "an image and a video"), (lambda: Card(0, "x", transition="wipe"), "wipe"),
+    (lambda: board(cards=()), "cards is empty"), (lambda: board(seconds=1.0), "lies beyond"),
+    (lambda: board(cards=(Card(1, "x"), Card(1.01, "y"))), "apart"), (lambda: board(aspect="x"), "aspect="),
+    (lambda: board(transition="wipe"), "transition=")])
+def test_what_a_board_cannot_have_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# --- long films -------------------------------------------------------------------------------------
+
+
+def test_a_reel_is_made_once_and_its_frames_are_those_of_its_latents(pipe):
+    told = []
+    long = reel(pipe, PROMPT, 2.5, height=80, progress=lambda *now: told.append(now), **FAST)
+    frames = np.stack(list(long))
+    latents = torch.cat(list(grow(pipe, None, 11, PROMPT, long.format, **FAST)), 2)
+    native = to_bytes(decode(pipe, latents))
+    assert np.abs(np.stack(list(long.native())).astype(int) - native).max() <= 1
+    assert long.seconds == pytest.approx(21 / 8) and frames.shape == (21, 80, 142, 3)
+    assert told[-1] == ("frames", 21, 21) and len(told) == len(set(told))
+
+
+def test_a_reel_is_a_whole_file_or_none(pipe, tmp_path):
+    film = moving(1.0)
+
+    def broken():
+        yield from film.frames[:4]
+        raise RuntimeError("the model was switched off")
+
+    reels = [Reel(pipe, PROMPT, SMALL, 0, Spool(make, (80, 144, 3)), 9) for make in (lambda: iter(film.frames), broken)]
+    path = reels[0].save(tmp_path / "long.mp4")
+    with pytest.raises(RuntimeError, match="switched off"):
+        reels[1].save(tmp_path / "other.mp4")
+    assert path.stat().st_size > 0 and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_reel_of_any_length_holds_no_more_than_a_window(pipe, monkeypatch):
+    longest, plain = [], pipe.autoencoder.decode
+    monkeypatch.setattr(pipe.autoencoder, "decode", lambda z: longest.append(z.shape[2]) or plain(z))
+    frames = iter(reel(pipe, PROMPT, 6.0, height=80, **FAST).spool)
+    for _ in range(49):
+        next(frames)
+    assert max(longest) <= 9 + 5
+
+
+def test_a_reel_can_start_from_a_picture(pipe):
+    frame = moving().frames[0]
+    long = reel(pipe, PROMPT, 2.0, image=frame, height=80, **FAST)
+    native = np.stack(list(long.native()))
+    assert len(native) == 17
+    assert np.array_equal(native[0], to_bytes(pipe.autoencoder.decode(encode_still(pipe, frame, first=True)))[0])
+
+
+# --- plans ------------------------------------------------------------------------------------------
+
+
+def test_the_seeds_two_plans():
+    assert (PLUS.max_seconds, PLUS.max_height, PLUS.films_per_month) == (5, 720, 50)
+    assert (PRO.max_seconds, PRO.max_height, PRO.films_per_month) == (20, 1080, 500)
+    PLUS.check(seconds=5, height=1280, width=720)
+    for asked, name in (({"seconds": 6}, "seconds=6"), ({"height": 1080, "width": 1920}, "height=1080")):
+        with pytest.raises(OverPlan, match=name):
+            PLUS.check(**asked)
+    with pytest.raises(ValueError, match="max_seconds=-1"):
+        Plan("odd", max_seconds=-1)
+
+
+def test_a_ledger_counts_what_was_made_by_user_and_month_and_gives_back_what_failed(tmp_path, monkeypatch):
+    from datetime import datetime, timezone
+    ledger = Ledger(tmp_path / "films.jsonl", Plan("class", films_per_month=2))
+    with ledger.film(user="ada", seconds=2, height=432):
+        assert ledger.left("ada") == 1
+    with pytest.raises(RuntimeError), ledger.film(user="ada"):
+        raise RuntimeError
+    assert ledger.used("ada") == 1 and ledger.left("bob") == 2
+    with ledger.film(user="ada"):
+        pass
+    with pytest.raises(OverPlan, match="left of plan 'class' for ada"), ledger.film(user="ada"):
+        pass
+    monkeypatch.setattr("sorakit.tools.plans.now", lambda: datetime(2099, 1, 1, tzinfo=timezone.utc))
+    assert ledger.left("ada") == 2
+    lines = [json.loads(line) for line in (tmp_path / "films.jsonl").read_text().splitlines()]
+    assert [line["films"] for line in lines] == [1, 1] and [p.name for p in tmp_path.iterdir()] == ["films.jsonl"]
+
+
+def test_many_at_once_do_not_lose_a_film(tmp_path):
+    ledger = Ledger(tmp_path / "films.jsonl", Plan("class", films_per_month=30))
+
+    def work():
+        for _ in range(5):
+            with ledger.film(user="ada"):
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert ledger.used("ada") == 20
+
+
+def test_a_damaged_ledger_is_said_to_be_and_left_alone(tmp_path):
+    path = tmp_path / "films.jsonl"
+    path.write_text('{"films": 1, "user": "", "at": "2026-01-01"}\nnonsense\n')
+    with pytest.raises(ValueError, match="line 2 is damaged"), Ledger(path, PLUS).film():
+        pass
+    assert "nonsense" in path.read_text()
+
+
+def test_a_take_says_what_it_is(take):
+    assert isinstance(take, Take) and "animate: 1 windows" in repr(take)
