@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -141,17 +143,35 @@ def clips(count, height=432, width=768):
         yield seed, render(sample(np.random.default_rng(10_000 + seed)), height, width).frames
 
 
+def vmaf(marked, plain) -> float:
+    """Netflix's measure of how alike two films look to people, of 100 (libvmaf in the ffmpeg binary)."""
+    height, width = plain.shape[1:3]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "8"]
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("marked.rgb", "plain.rgb")]
+        for path, frames in zip(paths, (marked, plain)):
+            path.write_bytes(np.ascontiguousarray(frames).data)
+        same = ";".join(f"[{k}:v]format=yuv420p[v{k}]" for k in (0, 1))
+        said = subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", *raw, "-i", paths[0], *raw, "-i",
+                               paths[1], "-lavfi", f"{same};[v0][v1]libvmaf", "-f", "null", "-"],
+                              check=True, capture_output=True, text=True).stderr
+    return float(re.search(r"VMAF score: ([\d.]+)", said).group(1))
+
+
 def watermark(count):
-    right, quality = dict.fromkeys(ATTACKS, 0), []
+    right, quality, seen = dict.fromkeys(ATTACKS, 0), [], []
     for seed, frames in clips(count):
         payload = int(np.random.default_rng(seed).integers(2**63))
         marked = embed(frames, payload)
         quality.append(10 * np.log10(255**2 / np.square(marked.astype(np.float32) - frames).mean()))
+        seen.append(vmaf(marked, frames))
         for name, attack in ATTACKS.items():
             right[name] += detect(attack(marked)).payload == payload
-    print(f"PSNR {np.mean(quality):.2f} dB, least {min(quality):.2f}")
+        missed = {name: n for name, n in right.items() if n <= seed}
+        print(f"{seed + 1} of {count}", missed, file=sys.stderr, flush=True)
+    print(f"PSNR {np.mean(quality):.2f} dB, least {min(quality):.2f}; VMAF {np.mean(seen):.1f}, least {min(seen):.1f}")
     for name, number in right.items():
-        print(f"{name:18s} {number / count:.1%} of {count} payloads right")
+        print(f"{name:18s} {number}/{count} payloads right, {number / count:.1%}")
 
 
 def unmarked(count):

@@ -1,23 +1,28 @@
-"""The creative tools on films of the drawn world: does what must stay stay, and does what must change change? Writes
-tools.md with a table for each tool, tools.json, and a sheet of each tool's first film.
+"""The creative tools on films of the drawn world: does what must stay stay, and does what must change change?
 
-    python benchmarks/tools.py --weights nano --films 10
-    python benchmarks/tools.py --weights nano --films 2 --only loop extend --steps 4 --out /tmp/tools
+    python benchmarks/tools.py                    # all tools, ten films each, into the tables of docs/tools.md
+    python benchmarks/tools.py sheets             # frames of each tool into docs/, with all steps
+    python benchmarks/tools.py --films 2 --only loop extend --steps 4 --out /tmp/tools
 
-Each source is drawn, not generated, so that a tool is not measured by how well the model drew what went in. Ratios
-compare the seam with the steps on either side of it, in the same film. Where the referee's weights do not ship, what
+Each tool's figures are kept in tools.json as soon as they are there: the same command goes on with what is missing,
+or what was measured with other weights, films or steps (`--again` measures anew). Each source is drawn, not generated,
+so that a tool is not measured by how well the model drew what went in. Where the referee's weights do not ship, what
 only it can say is left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
 from tqdm import tqdm
 
@@ -29,14 +34,18 @@ from sorakit.synthesis.finish import to_bytes
 from sorakit.synthesis.measures import psnr
 from sorakit.tools.loop import SEAMS, closed
 from sorakit.tools.shot import decode, decode_loop, encode_still, read
+from sorakit.tools.windows import Timeline, fill
 from sorakit.types import NATIVE_FPS, NATIVE_SIZES, Video
 from sorakit.weights import WeightsError
 from sorakit.world.render import render
-from sorakit.world.scene import Scene
+from sorakit.world.scene import Scene, Subject
 
 SIZE = dict(zip(("height", "width"), NATIVE_SIZES["16:9"]))
-STRENGTHS = (0.0, 0.15, 0.3, 0.5, 0.65, 0.8, 1.0)
+STRENGTHS = (0.0, *tools.STRENGTHS.values(), 1.0)
 LONG = 20.0
+STEPS = 12                                       # where the weights do not know few steps
+DOCS = Path(__file__).parents[1] / "docs"
+MARKS = "<!-- measured: from here", "<!-- measured: to here -->"
 EXAMPLES = {                                     # the seed's two, as (source, prompt, style, part of the scene: value)
     "city by day to cyberpunk night in the rain": (
         "city street", "a city street at night in the rain", "cyberpunk",
@@ -60,7 +69,7 @@ def animate(bench: Bench) -> Rows:
     rows = []
     for scene, film in bench.sources():
         take = tools.animate(bench.pipe, film.frames[0], describe(scene), **SIZE, **bench.how)
-        frames = bench.show("animate", take)
+        frames = to_bytes(decode(bench.pipe, take.latents))
         alone = to_bytes(bench.pipe.autoencoder.decode(encode_still(bench.pipe, film.frames[0], first=True)))
         rows.append({"of": "all", "PSNR of the first frame": psnr(frames[:1], film.frames[:1]),
                      "autoencoder's own": psnr(alone, film.frames[:1]),
@@ -71,20 +80,40 @@ def animate(bench: Bench) -> Rows:
 
 @benchmark
 def remix(bench: Bench) -> Rows:
-    """The seed's two examples by strength. Layout: correlation of brightness patterns of 9 x 16 cells, each frame with
-    the source's. Motion: mean cosine of the optical flow with the source's where that moves. Changed: share of what
-    was asked (time, weather, style) that the referee sees."""
+    """The seed's two examples by strength, half of the films each; "let go" is the plain way, where the film is only
+    noised and denoised. Layout: rank correlation of where edges are (cells of 5 pixels, each frame with the source's),
+    which light does not change. Motion: mean cosine of the optical flow with the source's where that moves. Darker:
+    levels by which the film's mean brightness falls. Changed: share of what was asked (time, weather, style) that the
+    referee sees."""
     rows = []
     for name, (setting, prompt, style, asked) in EXAMPLES.items():
-        for k in range(bench.films):
+        for k in range(-(-bench.films // len(EXAMPLES))):
             film = bench.drawn(Scene((), setting, camera="pan right", seed=k))
+            measured = lambda frames, film=film: {
+                "layout": layout(frames, film.frames), "motion": flow_agreement(frames, film.frames),
+                "darker": float(film.frames.mean() - frames.mean())}
             for strength in STRENGTHS:
                 take = tools.remix(bench.pipe, film, prompt, style=style, strength=strength, seed=k, **bench.how)
-                frames = bench.show(f"remix_{setting.replace(' ', '_')}_{strength:g}", take)
-                rows.append({"of": f"{name}, strength {strength:g}", "layout": layout(frames, film.frames),
-                             "motion": flow_agreement(frames, film.frames),
+                frames = to_bytes(decode(bench.pipe, take.latents))
+                rows.append({"of": f"{name}, {named(strength)}", **measured(frames),
                              **bench.seen(take.video.frames, asked)})
+            strength = tools.STRENGTHS["strong"]
+            frames = let_go(bench, film, prompt, strength, k)
+            rows.append({"of": f"{name}, {named(strength)}, let go", **measured(frames), **bench.seen(frames, asked)})
     return rows
+
+
+def named(strength: float) -> str:
+    return next((f"{name} ({value:g})" for name, value in tools.STRENGTHS.items() if value == strength),
+                f"strength {strength:g}")
+
+
+def let_go(bench: Bench, film: Video, prompt: str, strength: float, seed: int) -> np.ndarray:
+    """The film part-noised and denoised with the prompt, and nothing held on to."""
+    source = read(bench.pipe, "film", film)
+    free = np.zeros(source.latents[:, 0].shape, bool)
+    timeline = Timeline(source.format, source.latents, torch.from_numpy(free), ((0, prompt),), source.latents, strength)
+    return to_bytes(decode(bench.pipe, fill(bench.pipe, timeline, seed=seed, **bench.how)[0]))
 
 
 @benchmark
@@ -95,7 +124,7 @@ def extend(bench: Bench) -> Rows:
     for scene, film in bench.sources():
         for which, asked, seam in (("after", {"seconds": 1.0}, 16), ("before", {"before": 1.0}, 7)):
             take = tools.extend(bench.pipe, film, prompt=describe(scene), **asked, **bench.how)
-            frames = bench.show(f"extend_{which}", take)
+            frames = to_bytes(decode(bench.pipe, take.latents))
             own = range(16) if which == "after" else range(8, len(frames) - 1)
             rows.append({"of": which, **across(frames, seam, own)})
     return rows
@@ -111,13 +140,10 @@ def loop(bench: Bench) -> Rows:
             ring, _ = closed(bench.pipe, latents.latents, seam, describe(scene), latents.format, seed=k, **bench.how)
             frames = to_bytes(decode_loop(bench.pipe, ring))
             joint = 2 * (latents.latents.shape[2] - 1)
-            bench.sheet(f"loop_{name}", frames)
             rows += [{"of": f"{name} seam, into it", **around(frames, joint)},
                      {"of": f"{name} seam, last to first", **around(frames, 0)}]
         take = tools.loop(bench.pipe, prompt=describe(scene), seed=k, **SIZE, **bench.how)
         frames = to_bytes(take.run.frames)
-        if not k:
-            tools.repeated(Video(frames, NATIVE_FPS), 10).save(bench.out / "tools_loop.gif")
         rows.append({"of": "ring, last to first", **around(frames, 0)})
     return rows
 
@@ -134,7 +160,7 @@ def blend(bench: Bench) -> Rows:
         fade = np.linspace(0, 1, len(a.frames))[:, None, None, None]
         plain = ((1 - fade) * a.frames + fade * b.frames).round().astype(np.uint8)
         take = tools.blend(bench.pipe, a, b, words, seed=k, **bench.how)
-        for name, frames in (("blend", bench.show("blend", take)), ("cross-fade", plain)):
+        for name, frames in (("blend", to_bytes(decode(bench.pipe, take.latents))), ("cross-fade", plain)):
             middle = len(frames) // 2
             rows.append({"of": name,
                          "ends": (psnr(frames[:1], a.frames[:1]) + psnr(frames[-1:], b.frames[-1:])) / 2,
@@ -145,15 +171,14 @@ def blend(bench: Bench) -> Rows:
 
 @benchmark
 def long(bench: Bench) -> Rows:
-    """20 s in windows, against the same scene drawn for as long: from the first two seconds to the last two, change of
-    the mean colour in levels, correlation of layout, cosine of the referee's view of the subject, and whether place
-    and time of day are still read as the same."""
+    """20 s in windows (half of the steps), against the same scene drawn for as long: from the first two seconds to the
+    last two, change of the mean colour in levels, layout as of remix, cosine of the referee's view of the subject, and
+    whether place and time of day are still read as the same."""
     rows = []
     for k, scene in enumerate(bench.scenes):
-        made = tools.reel(bench.pipe, describe(scene), LONG, seed=k, **bench.how)
+        made = tools.reel(bench.pipe, describe(scene), LONG, seed=k, steps=max(1, bench.how["steps"] // 2))
         films = {"generated": np.stack(list(made.native())),
                  "drawn": render(scene, *NATIVE_SIZES["16:9"], LONG, NATIVE_FPS).frames}
-        bench.sheet("long", films["generated"])
         for name, frames in films.items():
             first, last = frames[:17], frames[-17:]
             rows.append({"of": name, "colour drift": float(np.abs(first.mean((0, 1, 2)) - last.mean((0, 1, 2))).mean()),
@@ -163,8 +188,8 @@ def long(bench: Bench) -> Rows:
 
 @benchmark
 def storyboard(bench: Bench) -> Rows:
-    """Two cards that share a subject, smooth and cut: how alike the referee finds the subject in the two shots, and in
-    shots of two different scenes' boards."""
+    """Two cards that share a subject, by day and at night, smooth and cut: how alike the layout is (as of remix), and
+    how alike the referee finds the subject in the two shots, and in shots of two different scenes' boards."""
     rows = []
     for k, scene in enumerate(bench.scenes):
         subject = describe(scene)
@@ -172,13 +197,13 @@ def storyboard(bench: Bench) -> Rows:
         for transition in ("smooth", "cut"):
             board = tools.Storyboard((tools.Card(0, "by day"), tools.Card(2.0, "at night")), seconds=4.0,
                                      prompt=subject, transition=transition, seed=k, **SIZE)
-            take = board.film(bench.pipe, steps=bench.how.get("steps"))
-            bench.sheet(f"storyboard_{transition}", take.video.frames)
+            take = board.film(bench.pipe, **bench.how)
             halves[transition] = take.video.frames[:17], take.video.frames[-17:]
-            rows.append({"of": transition, **bench.same(*halves[transition])})
+            rows.append({"of": transition, "layout": layout(*halves[transition]), **bench.same(*halves[transition])})
         other = tools.Storyboard((tools.Card(0, describe(bench.scenes[(k + 1) % len(bench.scenes)])),), seconds=2.0,
-                                 seed=k, **SIZE).film(bench.pipe, steps=bench.how.get("steps"))
-        rows.append({"of": "another scene", **bench.same(halves["cut"][0], other.video.frames[:17])})
+                                 seed=k, **SIZE).film(bench.pipe, **bench.how).video.frames[:17]
+        rows.append({"of": "another scene", "layout": layout(halves["cut"][0], other),
+                     **bench.same(halves["cut"][0], other)})
     return rows
 
 
@@ -200,13 +225,14 @@ def pace(bench: Bench) -> Rows:
 
 
 def layout(frames: np.ndarray, source: np.ndarray) -> float:
-    """Mean correlation of the brightness patterns of frames at the same moment."""
-    def cells(picture):
-        small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (16, 9), interpolation=cv2.INTER_AREA)
-        return small.astype(np.float64).ravel()
+    """Mean rank correlation (Spearman) of where the edges of frames at the same moment are."""
+    def ranks(picture):
+        grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 1)
+        edges = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+        cells = cv2.resize(edges, (picture.shape[1] // 5, picture.shape[0] // 5), interpolation=cv2.INTER_AREA)
+        return cells.ravel().argsort().argsort()
 
-    pairs = [(cells(a), cells(b)) for a, b in zip(frames, source)]
-    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs if a.std() and b.std()] or [np.nan]))
+    return float(np.mean([np.corrcoef(ranks(a), ranks(b))[0, 1] for a, b in zip(frames, source)]))
 
 
 def flow_agreement(frames: np.ndarray, source: np.ndarray) -> float:
@@ -257,10 +283,10 @@ def explained(frame: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
 class Bench:
     """The pipeline, the scenes, and the referee if its weights are here."""
 
-    def __init__(self, pipe: Pipeline, films: int, steps: int | None, out: Path):
-        self.pipe, self.films, self.out, self.how = pipe, films, out, {"steps": steps} if steps else {}
+    def __init__(self, pipe: Pipeline, films: int, steps: int | None):
+        self.pipe, self.films = pipe, films
+        self.how = {"steps": steps or (4 if pipe.few_step is not None else STEPS)}
         self.scenes: Sequence[Scene] = scenes_to_ask(films, held_out=False)
-        self.shown: set[str] = set()
         try:
             from sorakit.evaluation.referee import Referee
 
@@ -273,17 +299,6 @@ class Bench:
 
     def sources(self) -> list[tuple[Scene, Video]]:
         return [(scene, self.drawn(scene)) for scene in self.scenes]
-
-    def show(self, name: str, take: tools.Take) -> np.ndarray:
-        """A take's frames without mark and grade; the first of each name goes into a sheet, as delivered."""
-        self.sheet(name, take.video.frames)
-        return to_bytes(decode(self.pipe, take.latents))
-
-    def sheet(self, name: str, frames: np.ndarray) -> None:
-        if name not in self.shown:
-            self.shown.add(name)
-            sheet = Video(frames, NATIVE_FPS).contact_sheet(8, 120)
-            Image.fromarray(sheet).save(self.out / f"tools_{name}.jpg", quality=88)
 
     def seen(self, frames: np.ndarray, asked: dict[str, str]) -> dict[str, float]:
         if self.referee is None:
@@ -299,6 +314,107 @@ class Bench:
         first, second = (reading.best() for reading in self.referee.read([one, two]))
         return {"subject": float(a @ b), "same place": float(first.setting == second.setting),
                 "same time": float(first.time == second.time)}
+
+
+# --- sheets -----------------------------------------------------------------------------------------
+
+Sheet = Callable[[Pipeline, dict, Path], None]
+SHEETS: dict[str, Sheet] = {}
+SEEN = {"height": 240, "width": 432}             # of the films in sheets
+LAKE = Scene((), "mountain lake", camera="pan right", seed=1)
+STREET = Scene((Subject("car", "red", action="drive", direction="right"),), "city street", seed=3)
+
+
+def shown(make: Callable[..., dict[str, Video]]) -> Callable[..., dict[str, Video]]:
+    """A function that gives films by name, of which each becomes a row of six frames."""
+    def sheet(pipe: Pipeline, how: dict, out: Path) -> None:
+        rows = [strip(film) for film in make(pipe, how, out).values()]
+        Image.fromarray(np.concatenate(rows)).save(out / f"tools_{make.__name__.removeprefix('show_')}.jpg", quality=86)
+
+    SHEETS[make.__name__.removeprefix("show_")] = sheet
+    return make
+
+
+def strip(film: Video, n: int = 6, height: int = 90) -> np.ndarray:
+    """Frames evenly from first to last in a row, on white."""
+    chosen = np.linspace(0, len(film.frames) - 1, n).round().astype(int)
+    tiles = [cv2.resize(film.frames[k], (160, height), interpolation=cv2.INTER_AREA) for k in chosen]
+    return np.concatenate([cv2.copyMakeBorder(tile, 0, 4, 0, 4, cv2.BORDER_CONSTANT, value=(255,) * 3)
+                           for tile in tiles], 1)
+
+
+def seen(scene: Scene) -> Video:
+    return Video(render(scene, SEEN["height"], SEEN["width"], 2.0, NATIVE_FPS).frames, NATIVE_FPS, describe(scene))
+
+
+@shown
+def show_animate(pipe, how, out):
+    film = seen(LAKE)
+    still = Video(film.frames[:1].repeat(6, 0), NATIVE_FPS)
+    return {"picture": still, "animated": tools.animate(pipe, film.frames[0], film.prompt, seed=1, **how).video}
+
+
+@shown
+def show_remix(pipe, how, out):
+    films = {}
+    for scene, (_, prompt, style, _) in ((STREET, [*EXAMPLES.values()][0]), (LAKE, [*EXAMPLES.values()][1])):
+        films[f"{prompt}, before"] = film = seen(scene)
+        for strength in ("mild", "strong"):
+            films[f"{prompt}, {strength}"] = tools.remix(pipe, film, prompt, style=style, strength=strength, seed=1,
+                                                         **how).video
+    return films
+
+
+@shown
+def show_extend(pipe, how, out):
+    film = seen(STREET)
+    return {"before": film, "after": tools.extend(pipe, film, 1.0, before=1.0, seed=1, **how).video}
+
+
+@shown
+def show_loop(pipe, how, out):
+    ring = tools.loop(pipe, prompt="a planet rotates in outer space", seed=1, **SIZE, **how).video
+    tools.repeated(ring, 10).save(out / "tools_loop.gif")
+    film = seen(LAKE)
+    return {"ring": ring, "film": film, "closed": tools.loop(pipe, film, seed=1, **how).video}
+
+
+@shown
+def show_blend(pipe, how, out):
+    a, b = seen(LAKE), seen(STREET)
+    share = np.linspace(0, 1, len(a.frames))[:, None, None, None]
+    fade = ((1 - share) * a.frames + share * b.frames).round().astype(np.uint8)
+    words = "a mountain lake, then a city street"
+    return {"a": a, "b": b, "cross-fade": Video(fade, NATIVE_FPS),
+            "blend": tools.blend(pipe, a, b, words, seed=1, **how).video}
+
+
+@shown
+def show_storyboard(pipe, how, out):
+    picture = seen(LAKE).frames[0]
+    board = lambda transition: tools.Storyboard(
+        (tools.Card(0, "a mountain lake by day", image=picture), tools.Card(2.0, "a mountain lake at night")), 4.0,
+        transition=transition, seed=1, **SEEN)
+    return {transition: board(transition).film(pipe, **how).video for transition in ("smooth", "cut")}
+
+
+@shown
+def show_pace(pipe, how, out):
+    film = seen(STREET)
+    return {"film": film[0.5:1.25], "half the pace": tools.pace(film[0.5:1.25], 0.5),
+            "parts": tools.recut(pipe, film, [(0.0, 0.5), (1.5, None)]).video}
+
+
+@shown
+def show_long(pipe, how, out):
+    frames = np.stack(list(tools.reel(pipe, "the open sea at sunset", LONG, seed=1, **SEEN, **how)))
+    return {"0 to 10 s": Video(frames[:81], NATIVE_FPS), "10 to 20 s": Video(frames[81:], NATIVE_FPS)}
+
+
+@shown
+def show_variations(pipe, how, out):
+    takes = tools.variations(pipe, "a mountain lake at sunset", 4, seed=1, **SEEN, **how)
+    return {f"seed {1 + k}": take.video for k, take in enumerate(takes)}
 
 
 # --- report -----------------------------------------------------------------------------------------
@@ -320,31 +436,71 @@ def table(rows: Rows) -> str:
     return "\n".join(lines)
 
 
+def report(out: Path, kept: dict) -> None:
+    """The tables into the marked part of tools.md, the rest of which is written by hand."""
+    parts = [f"{MARKS[0]}, written by benchmarks/tools.py -->", ""]
+    for name in dict.fromkeys([*BENCHMARKS, *SHEETS]):
+        shots = [f"![{name}]({path.name})\n" for path in (out / f"tools_{name}.jpg", out / f"tools_{name}.gif")
+                 if path.exists()]
+        if name in kept:
+            about, words = kept[name], " ".join(BENCHMARKS[name].__doc__.split())
+            parts += [f"### {name}", "", words, "", table(about["rows"]), "",
+                      f"Weights `{about['weights']}` ({about['sha256'][:8]}), {about['films']} films, {about['steps']} "
+                      f"steps, {about['minutes']:.1f} minutes on {about['threads']} threads.", ""]
+        elif shots:
+            parts += [f"### {name}", ""]
+        parts += shots
+    path = out / "tools.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else f"{MARKS[0]} -->\n{MARKS[1]}\n"
+    before, rest = text.split(MARKS[0], 1)
+    written(path, before + "\n".join(parts) + MARKS[1] + rest.split(MARKS[1], 1)[1])
+
+
+def written(path: Path, text: str) -> None:
+    beside = path.with_suffix(".tmp")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def card_of(weights: str) -> str:
+    """What tells weights from others: the sha256 of their card, which has those of their shards."""
+    from sorakit.weights import load_weights
+
+    return hashlib.sha256(json.dumps(load_weights(weights).card, sort_keys=True).encode()).hexdigest()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=["measure", "sheets"], default="measure")
     parser.add_argument("--weights", default="nano")
     parser.add_argument("--films", type=int, default=10)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--only", nargs="+", choices=[*BENCHMARKS], default=[*BENCHMARKS])
-    parser.add_argument("--out", type=Path, default=Path("docs"))
+    parser.add_argument("--only", nargs="+", choices=[*dict.fromkeys([*BENCHMARKS, *SHEETS])])
+    parser.add_argument("--again", action="store_true", help="measure anew what is there already")
+    parser.add_argument("--out", type=Path, default=DOCS)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    bench = Bench(load(asked.weights), asked.films, asked.steps, asked.out)
-    results = {}
-    for name in tqdm(asked.only):
-        results[name] = BENCHMARKS[name](bench)
-    steps = f"{asked.steps} steps" if asked.steps else "the weights' own number of steps"
-    parts = ["# The creative tools, measured", "",
-             f"`python benchmarks/tools.py --weights {asked.weights} --films {asked.films}`: {asked.films} films of "
-             f"the drawn world for each figure, {steps}; means ± standard errors.", ""]
-    for name, rows in results.items():
-        sheets = [f"![{shown}](tools_{shown}.jpg)" for shown in sorted(bench.shown) if shown.split("_")[0] == name]
-        parts += [f"## {name}", "", " ".join(BENCHMARKS[name].__doc__.split()), "", table(rows), "", *sheets, ""]
-    for path, text in ((asked.out / "tools.md", "\n".join(parts)),
-                       (asked.out / "tools.json", json.dumps(results, indent=1) + "\n")):
-        beside = path.with_suffix(".tmp")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+    pipe, path = load(asked.weights), asked.out / "tools.json"
+    pipe.safety.policy = dataclasses.replace(pipe.safety.policy, faces="allow")       # who is drawn here is nobody
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    if asked.what == "sheets":
+        for name in (bar := tqdm([name for name in SHEETS if name in (asked.only or SHEETS)])):
+            bar.set_description(name)
+            SHEETS[name](pipe, {"steps": asked.steps} if asked.steps else {}, asked.out)
+    else:
+        bench = Bench(pipe, asked.films, asked.steps)
+        about = {"weights": asked.weights, "sha256": card_of(asked.weights), "films": asked.films, **bench.how,
+                 "referee": bench.referee is not None, "threads": torch.get_num_threads()}
+        for name in (bar := tqdm([name for name in BENCHMARKS if name in (asked.only or BENCHMARKS)])):
+            bar.set_description(name)
+            if not asked.again and all(kept.get(name, {}).get(key) == value for key, value in about.items()):
+                continue
+            started = time.perf_counter()
+            rows = BENCHMARKS[name](bench)
+            kept[name] = {**about, "minutes": (time.perf_counter() - started) / 60, "rows": rows}
+            written(path, json.dumps(kept, indent=1) + "\n")
+            report(asked.out, kept)
+    report(asked.out, kept)
 
 
 if __name__ == "__main__":

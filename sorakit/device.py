@@ -20,6 +20,7 @@ def pick_device(name: str | None = None) -> torch.device:
     return torch.device(name)
 
 
-def autocast(device: torch.device):
-    """bf16 on CUDA, where it is fast; fp32 elsewhere (on a CPU without bf16 units it is hundreds of times slower)."""
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else contextlib.nullcontext()
+def autocast(device: torch.device, half: bool = False):
+    """bf16 on CUDA, where it is fast; fp32 elsewhere (on a CPU without bf16 units it is hundreds of times slower),
+    except with half."""
+    return torch.autocast(device.type, torch.bfloat16) if half or device.type == "cuda" else contextlib.nullcontext()

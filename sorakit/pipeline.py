@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
 import numbers
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,6 +51,7 @@ class Pipeline:
     device: torch.device
     load_seconds: float = 0.0
     few_step: Transformer | None = None     # 4 as well, taught to need few steps, with the prompt's pull built in
+    limits: Any = None               # how long, how large and how many films may be: a `tools.Plan` or `tools.Ledger`
 
     @torch.no_grad()
     def __call__(self, prompt: str, *, negative: str = "", image=None, seconds: float = 2.0, aspect: str = "16:9",
@@ -68,9 +72,11 @@ class Pipeline:
         Raises:
             ValueError: for arguments outside of these, naming the argument.
             Refused: (a ValueError) for a prompt that breaks the safety rules.
+            OverPlan: (a ValueError) for what goes beyond `limits`.
         """
-        return self.stages(Clock(progress), prompt, negative=negative, image=image, seconds=seconds, aspect=aspect,
-                           seed=seed, steps=steps, guidance=guidance, height=height)
+        with self.within(seconds, *output_size(aspect, height)):
+            return self.stages(Clock(progress), prompt, negative=negative, image=image, seconds=seconds, aspect=aspect,
+                               seed=seed, steps=steps, guidance=guidance, height=height)
 
     @torch.no_grad()
     def trace(self, prompt: str, *, keep: str | Sequence[str] = (), **options) -> Run:
@@ -79,7 +85,9 @@ class Pipeline:
         Takes what a call takes. keep names more that the transformer works out at each step (`transformer.names()`;
         patterns such as `"blocks.*.time.attention"`), of the first film and with the prompt.
         """
-        return Run.record(self, keep, {"prompt": prompt, **options})
+        size = output_size(options.get("aspect", "16:9"), options.get("height"))
+        with self.within(options.get("seconds", 2.0), *size):
+            return Run.record(self, keep, {"prompt": prompt, **options})
 
     def stages(self, do, prompt, *, negative="", image=None, seconds=2.0, aspect="16:9", seed=0, steps=None,
                guidance=None, height=None) -> Video:
@@ -97,8 +105,9 @@ class Pipeline:
         frames = do("decode", self.autoencoder.decode, latents.values)                           # 2 back to pixels
         video = do("synthesis", self.synthesis, frames, aspect=aspect, height=height,
                    prompt=verdict.brief.prompt)                                                  # 5 finish
-        video = do("release", self.safety.release, video, model=self.model, seed=seed)           # 6 mark
-        return dataclasses.replace(video, timings=do.timings)
+        video = do("release", self.safety.release, video, model=self.model, seed=seed,
+                   verdict=verdict)                                                              # 6 screen and mark
+        return dataclasses.replace(video, timings=do.timings, notes=verdict.notes)
 
     def plan(self, steps: int | None, guidance: float | None, negative: str = ""):
         """Sampler, network, steps and guidance: few steps where the weights know them and nothing is asked for that
@@ -110,6 +119,12 @@ class Pipeline:
             return dataclasses.replace(self.sampler, method="few_step"), self.few_step, steps or 4, 1.0
         return (self.sampler, self.transformer, steps or self.sampler.steps_default,
                 self.sampler.guidance_default if guidance is None else guidance)
+
+    def within(self, seconds: float, height: int, width: int, films: int = 1):
+        """A context in which such a film is made: it counts if it is made, and is refused if it is over the limits."""
+        if self.limits is None:
+            return contextlib.nullcontext()
+        return self.limits.film(seconds=seconds, height=height, width=width, films=films)
 
     def noise(self, seconds: float, aspect: str, seed: int) -> Float[Tensor, "1 c t i j"]:
         """Where a film starts: drawn on the CPU, so that a seed means the same everywhere."""
@@ -130,8 +145,10 @@ class Pipeline:
         return known, mask
 
 
-def load(weights: str | Path = "nano", device: str | None = None) -> Pipeline:
+def load(weights: str | Path = "nano", device: str | None = None, **safety) -> Pipeline:
     """A pipeline from weights that ship with the package, or from a folder, on the best device here.
+
+    `safety` goes to stage 6: policy, consent, audit, style; see `sorakit.safety.safety.Safety`.
 
     Raises WeightsError (a ValueError) for weights that are missing or damaged, ValueError for a device not here.
     """
@@ -146,7 +163,7 @@ def load(weights: str | Path = "nano", device: str | None = None) -> Pipeline:
         sampler=Sampler(),
         transformer=Transformer.from_weights(stored).to(place),
         synthesis=Synthesis(),
-        safety=Safety(words=words, read=reader),
+        safety=Safety(words=words, read=reader, weights=digest_of(stored.card), **safety),
         model=stored.card["preset"],
         device=place,
         few_step=Transformer.from_weights(stored, "few_step").to(place) if "few_step" in stored.card else None,
@@ -154,6 +171,12 @@ def load(weights: str | Path = "nano", device: str | None = None) -> Pipeline:
     pipeline.text_encoder.network.to(place)
     pipeline.load_seconds = time.perf_counter() - started
     return pipeline
+
+
+def digest_of(card: dict) -> str:
+    """One sha256 for all shards of weights: of their own, in the order of their names."""
+    shards = sorted(shard for part in card["shards"].values() for shard in dict(part).items())
+    return hashlib.sha256(repr(shards).encode()).hexdigest()
 
 
 def check_number(name: str, value, lowest, highest, kind=numbers.Real) -> None:

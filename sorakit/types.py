@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from sorakit import videofile
+from sorakit.provenance import Origin
 
 ASPECTS = {"16:9": (16, 9), "9:16": (9, 16), "1:1": (1, 1)}                        # width, height
 NATIVE_SIZES = {"16:9": (80, 144), "9:16": (144, 80), "1:1": (112, 112)}           # height, width that models draw at
@@ -304,6 +305,11 @@ class Verdict:
     changes: tuple[tuple[str, str], ...] = ()    # (what it said, what it says now)
     policy: str = ""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What somebody who sees the film should know: what was changed, what stands in for what, typos."""
+        return (*(f"{said!r} was changed to {now!r}" for said, now in self.changes), *self.brief.notes)
+
 
 @dataclass(frozen=True, eq=False)
 class Video:
@@ -314,6 +320,8 @@ class Video:
     prompt: str = ""
     timings: dict[str, float] = field(default_factory=dict)    # stage: seconds it took
     metadata: dict[str, str] = field(default_factory=dict)     # title and comment, written into files
+    origin: Origin | None = field(default=None, repr=False)    # what files are signed with; the safety stage gives it
+    notes: tuple[str, ...] = ()                                # how it differs from what was asked: see `Verdict.notes`
 
     def __post_init__(self):
         frames = self.frames
@@ -346,16 +354,21 @@ class Video:
         if not len(frames):
             raise ValueError(f"no frame lies between {span.start} and {span.stop} s: the film is {self.seconds:g} s "
                              "long")
-        return dataclasses.replace(self, frames=frames)
+        origin = self.origin if self.origin is None or len(frames) == len(self.frames) else \
+            self.origin.after("c2pa.trimmed")
+        return dataclasses.replace(self, frames=frames, origin=origin)
 
     def save(self, path: str | Path) -> Path:
         """Write the film as H.264 MP4, VP9 WebM or GIF, by the path's suffix. There is a whole file or none.
 
+        A film that the safety stage released is signed: its file says what made it, and `sorakit verify` whether that
+        still holds. MP4 and GIF carry the C2PA manifest inside, film.webm has it beside it in film.c2pa.
+
         Raises:
             ValueError: for another suffix.
-            OSError: if the file cannot be written there, or there is no ffmpeg.
+            OSError: if the file cannot be written or signed there, or there is no ffmpeg.
         """
-        return videofile.write(path, self.frames, self.fps, self.metadata)
+        return videofile.write(path, self.frames, self.fps, self.metadata, self.origin)
 
     def contact_sheet(self, n: int = 8, tile: int = 160) -> UInt8[np.ndarray, "h w 3"]:
         """Frames evenly from first to last (n, or all of a shorter film), side by side, each `tile` pixels high."""

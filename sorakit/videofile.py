@@ -11,20 +11,25 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from sorakit import provenance
+
 # sRGB frames become BT.709 video, and the file says so: players otherwise guess by size, and colours shift.
 _BT709 = ("scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,"
           "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709")
 CODECS = {
-    ".mp4": ["-f", "mp4", "-c:v", "libx264", "-crf", "16", "-movflags", "+faststart"],
+    ".mp4": ["-f", "mp4", "-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-movflags", "+faststart"],
     ".webm": ["-f", "webm", "-c:v", "libvpx-vp9", "-crf", "20", "-b:v", "0", "-row-mt", "1", "-cpu-used", "3"],
 }
 SUFFIXES = (*CODECS, ".gif")
 
 
-def write(path: str | Path, frames: UInt8[np.ndarray, "t h w 3"], fps: float, metadata: dict[str, str]) -> Path:
+def write(path: str | Path, frames: UInt8[np.ndarray, "t h w 3"], fps: float, metadata: dict[str, str],
+          origin: provenance.Origin | None = None) -> Path:
     """Encode beside `path` and rename, so that there is a whole film or none. Missing folders are made.
 
-    Raises ValueError for an unknown suffix; OSError if the file cannot be written or there is no ffmpeg.
+    With an origin the file is signed, and the signature is checked on read-back; WebM has its manifest beside it.
+
+    Raises ValueError for an unknown suffix; OSError if the file cannot be written or signed, or there is no ffmpeg.
     """
     path = check_path(path)
     partial = _partial(path)
@@ -33,6 +38,10 @@ def write(path: str | Path, frames: UInt8[np.ndarray, "t h w 3"], fps: float, me
             _write_gif(partial, frames, fps, metadata)
         else:
             _write_video(partial, frames, fps, metadata, CODECS[path.suffix.lower()])
+        if origin is not None:
+            provenance.sign(partial, origin, name=path.name)
+        elif path.suffix.lower() in provenance.BESIDE:
+            provenance.beside(path).unlink(missing_ok=True)          # of the film that was there before
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

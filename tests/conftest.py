@@ -1,7 +1,9 @@
 """One thread a test process, and shapes checked at every call, before anything of sorakit is imported."""
 
+import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import jaxtyping
@@ -10,6 +12,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(1)
+KEYS = tempfile.TemporaryDirectory(prefix="sorakit-keys-")        # films are signed with keys of their own here
+os.environ["SORAKIT_HOME"] = KEYS.name
 CHECKED = ("types", "videofile", "prompt", "latent", "diffusion", "transformer", "synthesis", "safety", "pipeline",
            "views")
 jaxtyping.install_import_hook([f"sorakit.{name}" for name in CHECKED], "typecheck.check")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from typer.testing import CliRunner
@@ -67,10 +68,14 @@ def test_each_make_target_of_the_readme_exists(target):
 
 
 def test_each_sorakit_command_of_the_readme_takes_the_options_it_shows():
-    commands = [shlex.split(line) for line in COMMANDS if line.startswith("sorakit ")]
+    commands = [shlex.split(line, comments=True) for line in COMMANDS if line.startswith("sorakit ")]
     assert len(commands) >= 3
     for _, *args in commands:
-        path = [arg for arg in args if arg in ("generate", "train", "autoencoder", "flow")]
+        path, group = [], typer.main.get_command(app)
+        for arg in args:
+            if arg not in getattr(group, "commands", {}):
+                break
+            path, group = [*path, arg], group.commands[arg]
         shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "160", "TERM": "dumb"})
         assert shown.exit_code == 0, args
         assert all(arg in shown.stdout for arg in args if arg.startswith("-")), args

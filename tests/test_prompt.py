@@ -47,10 +47,37 @@ def test_spans_lead_back_to_the_prompt(read):
 def test_every_role_is_read_well_in_the_half_that_it_was_not_tuned_on(read, benchmark):
     table = benchmark.score(read, benchmark.labelled("test"))
     assert sum(row["labels"] for row in table.values()) > 400
-    assert {role: round(row["f1"], 2) for role, row in table.items() if row["f1"] < LEAST.get(role, 0.9)} == {}
+    assert {role: round(row["f1"], 2) for role, row in table.items() if row["f1"] < 0.9} == {}
 
 
-LEAST = {"attribute": 0.8, "relation": 0.85}       # the two that fall short of 0.9
+def test_what_prompts_have_most_of_is_read_well_in_a_third_part_that_was_written_last(read, benchmark):
+    table = benchmark.score(read, benchmark.labelled("fresh"))
+    roles = ("subject", "attribute", "action", "setting", "relation")        # of the others there are too few to say
+    assert {role: round(row["f1"], 2) for role, row in table.items() if role in roles and row["f1"] < 0.9} == {}
+
+
+def test_the_tagger_is_textblobs(benchmark):
+    from textblob.en import tag
+
+    from sorakit.prompt.tagger import tags
+
+    for row in benchmark.labelled("tune")[::8]:
+        words = "".join(c for c in row["prompt"] if c.isalnum() or c == " ").split()
+        assert tags(words) == [t for _, t in tag(" ".join(words), tokenize=False)]
+
+
+@pytest.mark.parametrize("prompt, attributes", [
+    ("a small, fluffy and very old dog", ("small", "fluffy", "very old")), ("the cat is fat and lazy", ("fat", "lazy")),
+    ("a man in a black coat and brown boots walks", ("black coat", "brown boots")),
+    ("a dark haired girl with freckled cheeks", ("dark haired", "freckled cheeks"))])
+def test_adjectives_in_lists_after_is_and_what_is_worn(read, prompt, attributes):
+    assert read(prompt).subjects[0].attributes == attributes
+
+
+def test_the_verb_of_a_subject_with_others_around_it(read):
+    knight = read("a knight with a torch and a rusty sword fights a dragon").subjects[0]
+    assert knight.name == "knight" and knight.actions == ("fight",)
+    assert [str(r) for r in read("the pilot of a plane waves to a boy").relations] == ["pilot to boy"]
 
 
 def test_the_seeds_own_sentences_are_read_exactly(read, benchmark):

@@ -25,7 +25,8 @@ def test_depth_follows_the_drawn_worlds_order(beach):
     a, b = np.random.default_rng(0).integers(true.size, size=(2, 5000))
     apart = np.abs(true.ravel()[a] - true.ravel()[b]) > 0.05
     order = np.sign(true.ravel()[a] - true.ravel()[b]) == np.sign(found.ravel()[a] - found.ravel()[b])
-    assert order[apart].mean() > 0.8
+    lower = np.sign(b // 170 - a // 170) == np.sign(true.ravel()[a] - true.ravel()[b])           # the trivial guess
+    assert order[apart].mean() > max(0.9, lower[apart].mean())
 
 
 def test_a_palette_names_its_colours_by_share():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sorakit.prompt.words import Words
-from sorakit.safety.mark import marked
+from sorakit.safety.mark import Style, marked, place
 from sorakit.safety.policy import ACTIONS, Consent, Policy, picture_hash, read_policy, shipped
 from sorakit.safety.rules import RULES, Rules, pattern_of
 from sorakit.safety.safety import LIKENESS, Refused, Safety
@@ -211,7 +211,9 @@ def test_a_picture_with_a_face_needs_consent_and_a_drawn_one_has_none():
     assert Safety().judge(Brief("a cat", image=cat)).decision == "allow"
     agreed = Consent(pictures=frozenset({picture_hash(face)}))
     assert Safety(consent=agreed).judge(Brief("a woman smiles", image=face)).decision == "allow"
-    assert Safety().screen_frames(np.stack([cat[:300, :300], face[:300, :300]]))[0].category == LIKENESS
+    cat, face = cat[:300, :300], face[30:330, 40:340]
+    assert Safety().screen_frames(np.stack([cat, face, face]))[0].category == LIKENESS
+    assert Safety().screen_frames(np.stack([cat, face, cat])) == ()
 
 
 def test_people_who_should_look_real_can_be_refused(tmp_path):
@@ -223,13 +225,37 @@ def test_people_who_should_look_real_can_be_refused(tmp_path):
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
 @pytest.mark.parametrize("size", [(432, 768), (768, 432), (80, 144)])
-def test_the_mark_shows_on_any_ground_in_the_lower_right_corner_only(grey, size):
+def test_the_mark_shows_on_any_ground_and_begins_in_the_lower_right_corner(grey, size):
     frames = np.full((3, *size, 3), grey, np.uint8)
-    changed = np.abs(marked(frames).astype(int) - grey)
-    corner = changed[:, -size[0] // 4:, -size[1] // 2:]
+    changed = np.abs(marked(frames).astype(int) - grey)[0]
+    corner = changed[-size[0] // 4:, -size[1] // 2:]
     assert corner.max() > 25
     assert changed.sum() == corner.sum()
     assert (frames == grey).all()
+
+
+def test_no_crop_of_a_fifth_takes_the_mark_off_two_seconds_and_it_moves_slowly():
+    places = [place(k / 8, (432, 768), (22, 120)) for k in range(17)]
+    top, left = np.array(places).T
+    assert min(top) + 22 < 0.8 * 432 and min(left) + 120 < 0.9 * 768
+    assert max(np.hypot(np.diff(top), np.diff(left))) < 12
+    whole = np.array([place(k / 8, (432, 768), (22, 120)) for k in range(8 * 200)])
+    assert (whole >= 0).all() and (whole[:, 0] <= 410).all() and (whole[:, 1] <= 648).all()
+    assert np.ptp(whole[:, 0]) > 380 and np.ptp(whole[:, 1]) > 600
+
+
+def test_a_part_of_a_film_is_marked_as_in_the_whole():
+    frames = np.full((9, 80, 144, 3), 128, np.uint8)
+    assert np.array_equal(marked(frames, 8.0)[4:], marked(frames[4:], 8.0, start=0.5))
+
+
+def test_the_mark_can_be_styled_but_not_away():
+    frames = np.full((1, 432, 768, 3), 128, np.uint8)
+    large = marked(frames, style=Style("made by a machine", size=0.1))
+    assert (large != frames).sum() > 2 * (marked(frames) != frames).sum()
+    for wrong in ({"text": " "}, {"size": 0.001}, {"light": 0.0}, {"dark": 0.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Style(**wrong)
 
 
 def test_the_mark_is_subtle():

@@ -1,5 +1,8 @@
 """The creative tools on a model that is tiny and untrained: what must stay stays, and what was asked is what comes."""
 
+import copy
+import dataclasses
+import gc
 import json
 import subprocess
 import threading
@@ -8,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from sorakit.diffusion.sampler import schedule
+from sorakit.latent.autoencoder import Autoencoder
 from sorakit.pipeline import load
 from sorakit.run import Run
 from sorakit.safety.safety import Refused
@@ -45,6 +50,8 @@ from sorakit.tools.shot import Circular, decode, decode_loop, encode, encode_sti
 from sorakit.tools.windows import Timeline, decoded, fill, grow
 from sorakit.types import Video
 from sorakit.videofile import find_ffmpeg
+from sorakit.world.render import render
+from sorakit.world.scene import Scene, Subject
 
 PROMPT = "a red boat on the open sea"
 FAST = {"steps": 1, "guidance": 1.0}
@@ -247,22 +254,54 @@ def test_a_remix_starts_from_the_source_part_noised_and_the_stronger_the_more(pi
     assert 0 < times[0] < times[1] < times[2] < 1
 
 
-def test_the_times_of_a_part_are_the_end_of_the_schedule():
-    full, half = times_from(1.0, 10, 8.0), times_from(0.5, 10, 8.0)
-    assert half == pytest.approx(full[5:]) and full[0] == 1 and half[-1] == 0
+def test_a_part_noised_film_is_walked_from_its_own_time_to_0_and_noise_alone_as_by_the_plain_sampler():
+    half = times_from(0.5, 10, 8.0)
+    assert half[0] == 0.5 and half[-1] == 0 and len(half) == 6 and (np.diff(half) < 0).all()
+    assert times_from(1.0, 10, 8.0) == schedule(10, 8.0)
+    assert len(times_from(0.01, 10, 8.0)) == 2
 
 
 @pytest.mark.parametrize("region", [(0.0, 0.0, 0.5, 1.0), "array"])
-def test_outside_of_its_region_a_remix_changes_no_pixel(pipe, region):
-    film = moving()
+@pytest.mark.parametrize("size", [(80, 144), (120, 216)])
+def test_outside_of_its_region_a_remix_changes_no_pixel(pipe, region, size):
+    film, w = moving(height=size[0], width=size[1]), size[1]
     if region == "array":
         region = np.zeros((40, 72), bool)
         region[:, :36] = True
-    made = remix(pipe, film, "snow", strength=1.0, region=region, **FAST)
-    same = (made.video.frames[:, :60] == film.frames[:, :60]).all(-1)           # above the mark
-    assert same[:, :, 72:].all() and same[:, :, :64].mean() < 0.2
+    made = remix(unmarked(pipe), film, "snow", strength=1.0, region=region, **FAST)
+    same = (made.video.frames == film.frames).all(-1)
+    assert same[:, :, w // 2:].all() and same[:, :, :w // 2 - 8].mean() < 0.2
     cells = made.run.known[1][0]
     assert cells[:, :, 5:].all() and not cells[:, :, :4].any()
+
+
+def unmarked(pipe):
+    """The pipeline with films that leave it without a mark, so that their pixels can be compared."""
+    safety = copy.copy(pipe.safety)
+    safety.release = lambda video, **_: video
+    return dataclasses.replace(pipe, safety=safety)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_with_its_own_words_a_remixed_film_stays_as_it_is_whatever_the_network_gets_wrong(pipe, guidance):
+    same = remix(pipe, moving(), PROMPT, strength=0.7, steps=3, guidance=guidance, seed=2)
+    other = remix(pipe, moving(), "a storm at night", strength=0.7, steps=3, guidance=guidance, seed=2)
+    source = encode(pipe, moving().frames)
+    assert torch.allclose(same.latents, source, atol=2e-3)
+    assert (other.latents - source).abs().mean() > 0.02
+
+
+def test_what_a_graded_or_partly_changed_film_goes_on_with_is_what_it_shows(pipe):
+    noir = remix(unmarked(pipe), moving(), PROMPT, strength=0.8, style="film noir", **FAST)
+    assert torch.equal(noir.latents, encode(pipe, noir.video.frames))
+
+
+def test_a_film_of_a_file_keeps_its_size_and_another_height_its_shape(pipe, tmp_path):
+    path = moving(0.5, height=640, width=360).save(tmp_path / "tall.mp4")
+    whole, low = remix(pipe, path, PROMPT, strength=0), remix(pipe, path, PROMPT, strength=0, height=320)
+    assert (whole.video.height, whole.video.width) == (640, 360)
+    assert (low.video.height, low.video.width) == (320, 180)
+    assert (loop(pipe, moving(2.0), PROMPT, height=40 * 2, **FAST).video.width) == 144
 
 
 def test_a_style_adds_its_words_and_its_grade(pipe):
@@ -367,6 +406,7 @@ def test_parts_that_are_empty_reversed_or_beyond_the_film_are_refused(pipe, keep
 
 
 @pytest.mark.parametrize("asked, message", [({}, "nothing is asked for"), ({"unit": "hours"}, "unit="),
+                                            ({"keep": []}, "keep=\\[\\]"), ({"keep": 3}, "keep=3"),
                                             ({"speed": 0}, "speed=0"), ({"speed": "2"}, "speed='2'")])
 def test_what_recut_cannot_do_is_named(pipe, asked, message):
     with pytest.raises(ValueError, match=message):
@@ -452,6 +492,90 @@ def test_what_blend_cannot_do_is_named(pipe, asked, message):
 def test_films_of_two_shapes_blend_in_a_third(pipe):
     made = blend(pipe, moving(0.5), moving(0.5, height=144, width=80), PROMPT, aspect="1:1", height=64, **FAST)
     assert (made.video.height, made.video.width) == (64, 64)
+
+
+# --- seams, with a model that makes no mistakes -------------------------------------------------------
+
+
+class Oracle:
+    """A network that knows a film: the velocity to that part of it that what is known of the window belongs to."""
+
+    def __init__(self, pipe, frames):
+        self.parts = [encode(pipe, frames[2 * k:]) for k in range(len(frames) // 2)]
+
+    def __call__(self, x, t, words, mask, fps=8.0, span=None):
+        known, count = (t == 0)[:, None], x.shape[2]
+        parts = [part[:, :, :count] for part in self.parts if part.shape[2] >= count]
+        film = min(parts, key=lambda part: float(((x - part) ** 2 * known)[:, :, 1:].sum()))
+        return torch.where(known, 0, (x - film) / t[:, None].clamp_min(1e-6))
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Three seconds of a car that drives by, at the models' size and rate."""
+    scene = Scene((Subject("car", "red", action="drive", direction="right"),), "city street", camera="pan right")
+    return render(scene, 80, 144, 3.0, 8.0).frames[:25]
+
+
+@pytest.fixture(scope="module")
+def sharp(pipe, drawn):
+    """The pipeline with an autoencoder that sees well, and looks back in time as the trained one does."""
+    autoencoder = Autoencoder(96, 8).eval().requires_grad_(False)
+    autoencoder.start_from_principal_components(torch.from_numpy(drawn).permute(3, 0, 1, 2)[None] / 127.5 - 1)
+    generator = torch.Generator().manual_seed(1)
+    for block in (*autoencoder.encoder.children(), *autoencoder.decoder.children()):
+        for weight in block.parameters():
+            if not weight.any():
+                weight.normal_(std=0.01, generator=generator)
+    return dataclasses.replace(pipe, autoencoder=autoencoder)
+
+
+def knowing(pipe, frames):
+    knows = dataclasses.replace(pipe)
+    knows.transformer = Oracle(pipe, frames)
+    return knows
+
+
+def psnr_of(a, b):
+    return 10 * np.log10(255**2 / np.square(a.astype(float) - b).mean())
+
+
+def step_at(frames, k):
+    """The change from frame k to the next against the mean of the others."""
+    change = np.abs(np.diff(frames.astype(float), axis=0)).mean((1, 2, 3))
+    return change[k] / np.delete(change, k).mean()
+
+
+@pytest.mark.parametrize("asked, first, seam", [({"seconds": 1.0}, 0, 16), ({"before": 1.0}, 8, 7)])
+def test_a_film_made_longer_by_a_model_that_knows_it_has_no_seam(sharp, drawn, asked, first, seam):
+    film = Video(drawn[first:first + 17], 8.0, PROMPT)
+    made = to_bytes(decode(sharp, extend(knowing(sharp, drawn), film, steps=2, guidance=1.0, **asked).latents))
+    whole = to_bytes(decode(sharp, encode(sharp, drawn)))
+    assert made.shape == drawn.shape and psnr_of(made, whole) > 36
+    assert step_at(made, seam) == pytest.approx(step_at(whole, seam), abs=0.15)
+
+
+def test_a_long_film_from_a_model_that_knows_it_is_that_film_over_all_its_windows(sharp, drawn):
+    knows = knowing(sharp, drawn)
+    start = encode(sharp, drawn[:1])
+    made = torch.cat([start, *grow(knows, start, 12, PROMPT, SMALL, steps=2, guidance=1.0)], 2)
+    assert torch.allclose(made, encode(sharp, drawn), atol=1e-3)
+
+
+@pytest.mark.parametrize("seam, new", [("short", 2), ("normal", 4), ("long", 6)])
+def test_a_film_closed_by_a_model_that_knows_what_goes_round_has_no_seam(sharp, seam, new):
+    period = 16 + 2 * new
+    frames = np.repeat(moving().frames[:1], 3 * period, 0)
+    for k in range(len(frames)):
+        left = round(60 + 50 * np.sin(2 * np.pi * k / period))
+        frames[k, 40:70, left:left + 24] = (250, 250, 40)
+    latents = encode(sharp, frames[:17])
+    ring, _ = closed(knowing(sharp, frames), latents, new, PROMPT, SMALL, seed=0, steps=2, guidance=1.0)
+    made = to_bytes(decode_loop(sharp, ring))
+    truth = to_bytes(decode(sharp, encode(sharp, frames)))[period + 1:2 * period + 1]
+    assert made.shape == truth.shape and psnr_of(made, truth) > 36
+    turned, right = np.roll(made, 4, 0), np.roll(truth, 4, 0)
+    assert step_at(turned, 3) == pytest.approx(step_at(right, 3), abs=0.15)
 
 
 # --- loop -------------------------------------------------------------------------------------------
@@ -587,6 +711,36 @@ def test_a_board_is_the_same_after_it_was_saved(tmp_path):
             Storyboard.load(path)
 
 
+def test_a_boards_pictures_are_found_from_its_own_folder(tmp_path, monkeypatch):
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    board(cards=(Card(0, image="end.png"),)).save("boards/board.json")
+    assert json.loads((tmp_path / "boards/board.json").read_text())["cards"][0]["image"] == "../end.png"
+    monkeypatch.chdir(tmp_path / "other")
+    assert Storyboard.load("../boards/board.json").cards[0].image == "../end.png"
+
+
+def test_progress_runs_from_nothing_to_all_over_every_window(pipe):
+    for make in (lambda tell: extend(pipe, moving(), 2.0, before=1.5, steps=2, guidance=1.0, progress=tell),
+                 lambda tell: Storyboard((Card(0, "a boat"), Card(0.5, "a storm", transition="cut"), Card(1.0, "rain")),
+                                         seconds=1.5, height=80).film(pipe, steps=2, guidance=1.0, progress=tell),
+                 lambda tell: loop(pipe, prompt=PROMPT, seconds=1.0, height=80, steps=3, progress=tell),
+                 lambda tell: variations(pipe, PROMPT, 2, seconds=0.5, height=80, steps=3, progress=tell)):
+        told = []
+        make(lambda *now, told=told: told.append(now))
+        steps = [done for stage, done, _ in told if stage == "sample"]
+        total = {total for stage, _, total in told if stage == "sample"}
+        assert len(total) == 1 and steps[0] == 0 and steps[-1] == total.pop() and sorted(steps) == steps
+        assert told[-1] == ("finish", 1, 1)
+
+
+def test_of_a_long_film_only_the_last_windows_keep_their_steps(pipe):
+    made = extend(pipe, moving(), 10.0, **FAST)
+    kept = [bool(run.steps) for run in made.runs]
+    assert len(kept) == 10 and kept == [False] * 2 + [True] * 8
+
+
 def test_a_board_with_a_picture_of_no_file_is_not_saved(tmp_path):
     cards = (Card(0, image=moving().frames[0]),)
     with pytest.raises(ValueError, match="save it to a file"):
@@ -598,7 +752,9 @@ def test_a_board_with_a_picture_of_no_file_is_not_saved(tmp_path):
     (lambda: Card(0), "is empty"), (lambda: Card(-1, "x"), "at=-1"), (lambda: Card(0, 3), "text is of type int"),
     (lambda: Card(0, image="a", video="b"), "an image and a video"), (lambda: Card(0, "x", transition="wipe"), "wipe"),
     (lambda: board(cards=()), "cards is empty"), (lambda: board(seconds=1.0), "lies beyond"),
-    (lambda: board(cards=(Card(1, "x"), Card(1.01, "y"))), "apart"), (lambda: board(aspect="x"), "aspect="),
+    (lambda: board(cards=(Card(1, "x"), Card(1.01, "y"))), "apart"), (lambda: board(fit="squeeze"), "fit='squeeze'"),
+    (lambda: board(cards=({"at": 0},)), "takes a list of Cards"), (lambda: board(prompt=3), "prompt is of type int"),
+    (lambda: board(aspect="x"), "aspect="),
     (lambda: board(transition="wipe"), "transition=")])
 def test_what_a_board_cannot_have_is_named(make, message):
     with pytest.raises(ValueError, match=message):
@@ -680,6 +836,80 @@ def test_a_ledger_counts_what_was_made_by_user_and_month_and_gives_back_what_fai
     assert ledger.left("ada") == 2
     lines = [json.loads(line) for line in (tmp_path / "films.jsonl").read_text().splitlines()]
     assert [line["films"] for line in lines] == [1, 1] and [p.name for p in tmp_path.iterdir()] == ["films.jsonl"]
+
+
+def test_a_pipeline_and_every_tool_keep_to_its_limits_and_a_refused_film_costs_nothing(pipe, tmp_path):
+    film, ledger = moving(2.0), Ledger(tmp_path / "films.jsonl", Plan("class", 1.5, 240, 50), user="ada")
+    limited = dataclasses.replace(pipe, limits=ledger)
+    long = {"seconds": 2.0, "height": 80}
+    for make in (lambda: limited(PROMPT, **long), lambda: limited.trace(PROMPT, **long),
+                 lambda: animate(limited, film.frames[0], PROMPT, **long), lambda: remix(limited, film),
+                 lambda: extend(limited, film, 0.5), lambda: recut(limited, film, after=0.5),
+                 lambda: blend(limited, film, film), lambda: loop(limited, film), lambda: reel(limited, PROMPT, **long),
+                 lambda: loop(limited, prompt=PROMPT, **long), lambda: variations(limited, PROMPT, 2, **long),
+                 lambda: Storyboard((Card(0, "a boat"),), **long).film(limited)):
+        with pytest.raises(OverPlan, match="is more than plan 'class' allows: up to 1.5"):
+            make()
+    with pytest.raises(OverPlan, match="height=432"):
+        limited(PROMPT, seconds=1.0)
+    with pytest.raises(Refused):
+        limited("a man shoots a woman, blood and gore", seconds=1.0, height=80)
+    assert ledger.used() == 0
+
+
+def test_each_film_counts_once_and_a_preview_not_at_all(pipe, tmp_path):
+    ledger = Ledger(tmp_path / "films.jsonl", PLUS, user="ada")
+    limited, short = dataclasses.replace(pipe, limits=ledger), {"seconds": 0.5, "height": 80}
+    limited(PROMPT, **short, **FAST)
+    limited.trace(PROMPT, **short, **FAST)
+    assert ledger.used() == 2
+    variations(limited, PROMPT, 2, **short, **FAST)
+    assert ledger.used() == 4
+    extend(limited, moving(), 3.0, **FAST)                           # in several windows
+    assert ledger.used() == 5
+    board = Storyboard((Card(0, "a boat"), Card(0.25, "a storm", transition="cut")), **short)
+    board.preview(limited, steps=1)
+    assert ledger.used() == 5
+    board.film(limited, **FAST)
+    assert ledger.used() == 6
+    long = reel(limited, PROMPT, 1.0, height=80, **FAST)
+    assert ledger.used() == 6                                        # nothing is made before it is looked at
+    frames = iter(long.spool)
+    next(frames)
+    assert ledger.used() == 7
+    del frames, long                                                 # given up
+    gc.collect()
+    assert ledger.used() == 6
+    list(reel(limited, PROMPT, 1.0, height=80, **FAST))
+    assert ledger.used() == 7
+
+
+def test_a_film_whose_process_died_gives_its_place_back_in_time(tmp_path, monkeypatch):
+    from datetime import datetime, timedelta, timezone
+    ledger = Ledger(tmp_path / "films.jsonl", Plan("class", films_per_month=1))
+    start = datetime(2026, 5, 5, tzinfo=timezone.utc)
+    monkeypatch.setattr("sorakit.tools.plans.now", lambda: start)
+    making = ledger.film()
+    making.__enter__()
+    assert ledger.left() == 0
+    monkeypatch.setattr("sorakit.tools.plans.now", lambda: start + timedelta(hours=3))
+    assert ledger.left() == 1
+
+
+def test_a_plan_is_known_by_name_or_read_from_a_file(tmp_path):
+    assert Plan.load("plus") is PLUS and str(PLUS) == "plus: up to 5 s, 720p, 50 films a month"
+    path = tmp_path / "lesson.json"
+    path.write_text('{"max_seconds": 2, "max_films_at_once": 2}')
+    assert Plan.load(path) == Plan("lesson", max_seconds=2, max_films_at_once=2)
+    for text, message in (("{", "is no plan"), ("[]", "is no plan"), ('{"max_seconds": "2"}', "max_seconds='2'"),
+                          ('{"max_hours": 2}', "max_hours"), ('{"films_per_month": 1.5}', "films_per_month=1.5")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            Plan.load(path)
+    with pytest.raises(ValueError, match="plan='gold' is not one of plus, pro"):
+        Plan.load("gold")
+    with pytest.raises(ValueError, match="seconds='2' does not fit"):
+        PLUS.check(seconds="2")
 
 
 def test_many_at_once_do_not_lose_a_film(tmp_path):

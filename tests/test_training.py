@@ -44,7 +44,7 @@ def test_a_decoder_trained_on_leaves_the_latents_as_they_were(data, autoencoder,
     (before, _), (after, card) = load_autoencoder(autoencoder), load_autoencoder(tmp_path)
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"decoder", "to_patch"}
-    assert card["autoencoder_training"]["before_decoder_alone"]["steps"] == 3
+    assert card["autoencoder_training"]["before"]["steps"] == 3 and card["autoencoder_training"]["decoder_alone"]
 
 
 def test_clips_are_what_their_seed_says_and_never_held_out(data):
@@ -60,7 +60,7 @@ def test_stills_are_the_first_frames_of_other_clips(data, autoencoder):
     from sorakit.latent.autoencoder import Autoencoder
     from sorakit.prompt.words import Words
     from sorakit.training.autoencoder import PRESETS, load_autoencoder, to_floats
-    from sorakit.training.flow import cache_latents
+    from sorakit.training.flow import COMMON_KINDS, cache_latents
     from sorakit.world.render import render
 
     eyes = Autoencoder(**PRESETS["nano"]).eval().requires_grad_(False)
@@ -68,12 +68,18 @@ def test_stills_are_the_first_frames_of_other_clips(data, autoencoder):
     words = Words.load()
     store = cache_latents(eyes, words, data, 50, 50, seed=1)
     clip = render(scene_of(2, 7), *NATIVE_SIZES["16:9"], 2.0, 8.0)
-    (films, *_), (stills, ids, mask, inside) = store.buckets
+    (films, *_), (stills, ids, mask, inside, often) = store.buckets
     assert torch.allclose(inside[7].float().mean(), torch.tensor(clip.subject_mask[0].mean()).float(), atol=1e-2)
     assert films.shape[2:] == (9, 5, 9) and stills.shape[2:] == (1, 5, 9) and len(stills) == 50
     whole = eyes.encode(to_floats(clip.frames))
     assert torch.allclose(whole[0, :, :1], stills[7].float(), atol=0.05)
     assert (ids[7].numpy() == words.encode(captions_of(scene_of(2, 7), 2, 7), 48)[0]).all()
+    scenes = [scene_of(2, k) for k in range(50)]
+    plain = [scene.style == "natural" and scene.weather == "clear" and scene.mood == "neutral"
+             and len(scene.subjects) < 2 for scene in scenes]
+    common = [any(subject.kind in COMMON_KINDS for subject in scene.subjects) for scene in scenes]
+    assert often.tolist() == [(3 if a else 1) * (3 if b else 1) for a, b in zip(plain, common)]
+    assert {1, 3, 9} == set(often.tolist())
 
     draws = [store.batch(2, torch.Generator().manual_seed(k), still_share=0.5) for k in range(40)]
     shapes = [tuple(latents.shape) for latents, *_ in draws]
@@ -108,6 +114,23 @@ def test_muon_takes_the_nearest_orthogonal_matrix():
         u, _, v = torch.linalg.svd(g, full_matrices=False)
         alike = torch.nn.functional.cosine_similarity(orthogonal(g).flatten(), (u @ v).flatten(), 0)
         assert alike > 0.97
+
+
+def test_muon_in_bf16_takes_about_the_same_step():
+    g = torch.randn(4, 48, 96, generator=torch.Generator().manual_seed(0))
+    half, whole = orthogonal(g, half=True), orthogonal(g)
+    assert not torch.equal(half, whole)
+    assert torch.nn.functional.cosine_similarity(half.flatten(), whole.flatten(), 0) > 0.999
+
+
+def test_subjects_count_more_only_where_the_noise_no_longer_hides_them():
+    from sorakit.training.flow import SUBJECT_WEIGHT, subject_weight
+
+    inside = torch.tensor([0.0, 0.125, 1.0]).expand(3, 1, 1, 3)
+    weight = subject_weight(inside, torch.tensor([0.97, 0.875, 0.3]))[:, 0, 0]
+    assert weight[0].tolist() == [1, 1, 1]                                       # a mean over all places stays one
+    assert weight[2].tolist() == [1, (1 + SUBJECT_WEIGHT) / 2, SUBJECT_WEIGHT]
+    assert (weight[0] <= weight[1]).all() and (weight[1] <= weight[2]).all()
 
 
 def test_muon_steps_as_torch_does():

@@ -270,6 +270,24 @@ def test_a_verdict_says_on_which_words():
     assert "Celebrity<span" in shown["text/html"] and "people (celebrity)" in shown["text/plain"]
 
 
+def test_a_film_of_a_stand_in_says_so_wherever_it_is_shown(pipe, monkeypatch):
+    video = pipe("a lorry on a highway", seconds=0.25, steps=1)
+    note = "'lorry' is not drawn; nearest car"
+    assert any(said.startswith(note) for said in video.notes) and video[:0.1].notes == video.notes
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append(data))
+    displays.show_video(video)
+    assert all(note in data["text/plain"] for data in shown)
+    assert "&#x27;lorry&#x27; is not drawn" in shown[0]["text/html"]
+    assert not pipe("a red car on a highway", seconds=0.25, steps=1).notes
+
+
+def test_what_was_changed_in_a_prompt_is_said_first():
+    verdict = Verdict("alter", Brief("a man runs", notes=("a note",)), changes=(("Somebody Famous", "a man"),))
+    assert verdict.notes == ("'Somebody Famous' was changed to 'a man'", "a note")
+    assert "Somebody Famous" in displays.show_verdict(verdict)["text/html"]
+
+
 def test_a_run_without_its_pipeline_shows_itself_too(run, tmp_path):
     alone = type(run).load(run.save(tmp_path / "film.run"))
     assert displays.show_run(alone)["image/png"] and len(explorers.explore_run(alone).parts) == 6
@@ -298,9 +316,10 @@ def ends(control) -> list:
 
 def every(run, pipe):
     film = explorers.explore_video(run.video)
+    assert explorers.explore_step(run.steps[2])["attention"].controls["step"].layout.display == "none"
     return {**explorers.explore_run(run).parts, "video": film, "sampler": pipe.sampler.explore(),
             "mixed": explorers.explore_latents(run.latents, pipe.autoencoder, Latents(run.steps[0].x)),
-            "step": explorers.explore_step(run.steps[2])["attention"],
+            **{f"step {name}": part for name, part in explorers.explore_step(run.steps[2]).parts.items()},
             "look": attention(run, "blocks.1.time").explore()}
 
 

@@ -12,12 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from sorakit.prompt import lexicon as lex
+from sorakit.prompt.tagger import tags
 from sorakit.types import Asked, Element, Relation
 
 TOKEN = re.compile(r"'s\b|’s\b|[^\W_]+(?:(?:['’&-](?!s\b)|(?<=\d)\.(?=\d))[^\W_]+)*|[^\w\s]")
 MOOD_LIKE = 0.4     # cosine to a word of mood from which an adjective that stands alone is one, too
+NOUNS_IN_ING = frozenset("painting drawing building lighting ceiling clothing string ring king spring wing morning "
+                         "evening crossing wedding pudding".split())
 LOCATIVE = frozenset("in through across along over into past inside around on at above throughout outside".split())
 STOP = frozenset(". ; ! ? : | ( ) / … •".split()) | {"—", "–", "\""}
+JOINS = frozenset("as while when where because until".split())       # begin another clause
+PATHS = frozenset("into onto toward towards".split())                # belong to the verb, whatever stands between
+COPULAS = frozenset("is are was were look looks seem seems appears".split())
 AUXILIARIES = frozenset("is are was were be been being am has have had do does did will would can could should may "
                         "might must 's".split())
 PRONOUNS = frozenset("it he she they him them i you we me us who which that this these those there where what "
@@ -57,12 +63,13 @@ class Parse:
 
 
 def parse(prompt: str, mend: Callable[[str], str], place_like: Callable[[str], float],
-          mood_like: Callable[[str], float]) -> Parse:
+          mood_like: Callable[[str], float], worn: Callable[[str], bool]) -> Parse:
     """Every element of a prompt.
 
-    `mend` corrects a word's spelling; `place_like` is above 0 for words like places; `mood_like` near 1 for moods.
+    `mend` corrects a word's spelling; `place_like` is above 0 for words like places; `mood_like` near 1 for moods;
+    `worn` tells clothes and jewellery.
     """
-    reader = _Parser(prompt, mend, place_like, mood_like)
+    reader = _Parser(prompt, mend, place_like, mood_like, worn)
     return reader.run()
 
 
@@ -72,6 +79,8 @@ def lemma(word: str, kind: str) -> str:
 
     if kind == "NOUN" and (word in lex.PLACES or word in lex.FRAMES or word in lex.CLOTHES):
         return word
+    if kind == "NOUN" and word == "leaves":              # not what is left by somebody
+        return "leaf"
     return getLemma(word, kind)[0]
 
 
@@ -82,8 +91,8 @@ def can_be(word: str, kind: str) -> bool:
 
 
 class _Parser:
-    def __init__(self, prompt, mend, place_like, mood_like):
-        self.prompt, self.mend, self.place_like, self.mood_like = prompt, mend, place_like, mood_like
+    def __init__(self, prompt, mend, place_like, mood_like, worn):
+        self.prompt, self.mend, self.place_like, self.mood_like, self.worn = prompt, mend, place_like, mood_like, worn
         self.result = Parse()
 
     def run(self) -> Parse:
@@ -134,6 +143,9 @@ class _Parser:
         for role, pattern in lex.COMPILED.items():
             for match in pattern.finditer(self.line):
                 where = self.positions(match)
+                if role == "weather":                                          # "morning mist": the mist is free
+                    timed = max((k for k, i in enumerate(where) if self.tokens[i].role == "time"), default=-1)
+                    where = where[timed + 1:]
                 if where and not any(self.tokens[i].role for i in where):
                     self.add(role, where, 0.95)
                     for i in where:
@@ -174,13 +186,7 @@ class _Parser:
 
     def tag(self) -> None:
         """Part-of-speech tags (Penn Treebank), with what a prompt's short clauses need put right."""
-        from textblob.en import tag
-
-        words = [token.text.capitalize() if token.capital else token.text for token in self.tokens]
-        tags = [t for _, t in tag(" ".join(words), tokenize=False)]
-        if len(tags) != len(words):                              # what a tagger does not take as one word
-            tags = [tag(word, tokenize=False)[0][1] if tag(word, tokenize=False) else "." for word in words]
-        for token, found in zip(self.tokens, tags):
+        for token, found in zip(self.tokens, tags([t.text.capitalize() if t.capital else t.text for t in self.tokens])):
             token.tag = found
         previous = ""
         for i, token in enumerate(self.tokens):
@@ -196,15 +202,52 @@ class _Parser:
         if word in ("next", "close") and after.text == "to" or word == "front" and before == "in" or \
                 word == "top" and before == "on":
             return "IN"
+        if word in ("past", "overhead", "by") and not after.text:
+            return "RB"
         if word == "past" and after.tag in ("DT", "PRP$", "JJ", "NN", "CD"):
             return "IN"
-        if tag == "VBZ" and before == "," and after.tag in ("VBG", "."):
+        if tag == "VBZ" and before == "," and after.tag in ("VBG", ".", ","):
             return "NNS"
+        if before in COPULAS and can_be(word, "ADJ") and not word.endswith("ing") and tag in ("NN", "VB", "VBP", "RB") \
+                and not after.tag.startswith("NN"):
+            return "JJ"
+        if self.follows_relative(i) and can_be(word, "VERB") and tag in ("NN", "NNS", "VB", "VBP", "VBZ"):
+            return "VBZ"
+        if tag == "JJ" and previous in ("DT", "JJ", "PRP$", "CD") and can_be(word, "NOUN") and not token.role and \
+                word not in lex.MOODS and (after.tag in ("IN", "TO", "VBZ", "VBP", "MD") or after.tag == "VBN" and
+                                           i + 2 < len(self.tokens) and self.tokens[i + 2].tag == "IN"):
+            return "NN"
+        if tag == "JJ" and not after.tag.startswith("NN") and can_be(word, "NOUN") and not can_be(word, "ADJ") or \
+                tag == "VBN" and word in lex.PLACES:
+            return "NN"
+        if tag == "JJ" and word in lex.PLACES and not after.tag.startswith(("NN", "JJ", "VB")):
+            return "NN"
+        if word == "giant" and not after.tag.startswith(("NN", "JJ", "VBG", "CD")):
+            return "NN"
         if word in lex.COLOURS or word in lex.MOODS | lex.SIZES | lex.PRETTY or word in lex.SOFT_STYLES - {"neon"}:
             return "JJ" if word != "orange" or after.tag.startswith("NN") else tag
+        if (word, after.text) in lex.SHADED:
+            return "RB"                                          # "crystal" clear
+        if before == "'s" and tag == "JJ" and can_be(word, "NOUN") and not after.tag.startswith("NN"):
+            return "NN"
+        if before in ("while", "when") and word.endswith("ing") and can_be(word, "VERB"):
+            return "VBG"
+        if before in lex.NAMING and can_be(word, "NOUN") or (before, word) in lex.COMPOUNDS:
+            return tag if tag.startswith("NN") else "NN"
         if word.isdigit() or word in lex.NUMBERS and word not in \
                 ("a", "an", "one", "single", "couple", "pair", "dozen"):
             return "CD"
+        if word == "leaves" and (not i or self.tokens[i - 1].role == "time" or previous in ("JJ", "IN", "CD")):
+            return "NNS"
+        if tag == "NN" and word.endswith(("escent", "esque")):
+            return "JJ"
+        if tag in ("NN", "VB", "VBP") and previous.startswith("NN") and self.is_watched(i) and \
+                can_be(word, "VERB") and not after.tag.startswith("NN"):
+            return "VB"
+        if tag in ("VB", "VBP") and previous == "NN" and can_be(word, "NOUN") and not token.role and \
+                before not in lex.PLURALS | lex.GROUPS and (self.has_finite(i) or after.tag == "NN") and \
+                not self.ends_a_pair(i):
+            return "NN"
         if word in ("left", "right", "up", "down", "away"):
             return "RB" if not after.tag.startswith("NN") or word in ("up", "down") else tag
         opens = not any(t.tag.startswith(("NN", "VB")) for t in self.tokens[:i]) and after.tag in ("DT", "PRP$", "CD")
@@ -213,6 +256,10 @@ class _Parser:
         if word in ("do", "does", "doing") and after.tag in ("DT", "NN", "NNS"):
             return "VBG" if word == "doing" else "VBZ"
         if tag == "JJ" and after.tag.startswith("NN") and can_be(word, "NOUN") and not can_be(word, "ADJ"):
+            return "NN"
+        if word == "one" and after.tag.startswith(("NN", "JJ")):
+            return "CD"
+        if word == "can" and previous in ("DT", "JJ", "PRP$", "CD"):
             return "NN"
         if word in AUXILIARIES or word in PRONOUNS and word not in ("this", "these", "those") or \
                 word == "her" and not after.tag.startswith(("NN", "JJ", "CD", "VB")):
@@ -224,13 +271,18 @@ class _Parser:
         if tag in ("NN", "NNS", "JJ", "NNP", "IN", "VBN", "VBD") and previous in ("NN", "NNS", "NNP", "NNPS") \
                 and not token.capital and can_be(word, "VERB") and lemma(word, "VERB") not in lex.NOT_ACTIONS:
             third = word.endswith("s") and not word.endswith("ss") and word != lemma(word, "VERB")
-            many = previous == "NNS"
-            opens = after.tag in ("DT", "IN", "TO", "PRP$", "RB", "RP", "CD") or after.text in ("in", "up", "down") or \
-                after.role == "manner"
+            counted = i > 1 and self.tokens[i - 2].tag == "CD" and self.tokens[i - 2].text != "one"
+            many = previous == "NNS" or (before in lex.PLURALS or counted) and not third
+            base = word == lemma(word, "VERB") and not token.role
+            opens = after.tag in ("DT", "IN", "TO", "PRP$", "PRP", "RB", "RP", "CD") or \
+                after.text in ("in", "up", "down") or after.role == "manner"
             if tag in ("NN", "NNS", "JJ", "NNP") and opens and not token.role and (third and not many or
                                                                  many and word == lemma(word, "VERB")):
                 return "VBZ" if third else "VBP"
-            if many and not third and after.tag in ("NNS", "JJ") and not token.role and not self.has_finite(i):
+            if many and base and before not in lex.PLURAL_MODIFIERS and not self.has_finite(i, ",") and \
+                    (after.tag in ("NNS", "NN", "JJ", "RB") or not after.text or after.text in STOP | {",", "and"}):
+                return "VBP"
+            if base and tag == "NN" and (opens or after.tag == "RB") and self.ends_a_pair(i) and not self.has_finite(i):
                 return "VBP"
             if third and many and (opens or after.tag in ("JJ", "NNS")) and self.alone_with(i):
                 return "VBZ"
@@ -240,13 +292,14 @@ class _Parser:
             if third and not many and tag == "NNS" and after.tag in ("JJ", "NN", "NNS") and not self.has_finite(i) \
                     and self.opened_by_article(i):
                 return "VBZ"
-        if tag in ("NNS", "NN") and previous == "CC" and can_be(word, "VERB") and self.has_finite(i) \
+        goes_on = previous == "CC" or previous == "RB" and i > 1 and self.tokens[i - 2].text == "and"
+        if tag in ("NNS", "NN") and goes_on and can_be(word, "VERB") and self.has_finite(i) \
                 and word != lemma(word, "VERB") and not word.endswith("ing") and after.tag != "NN":
             return "VBZ"
         if tag == "NN" and not can_be(word, "NOUN") and can_be(word, "ADJ"):
             return "JJ"
-        if tag == "VBZ" and (previous in ("JJ", "DT", "CD", "PRP$", "IN", "VBG") or previous == "NN" and i > 1 and
-                             self.tokens[i - 2].tag == "IN"):
+        inside = previous == "NN" and i > 1 and self.tokens[i - 2].tag == "IN" and (self.has_finite(i) or not closed)
+        if tag == "VBZ" and (previous in ("JJ", "DT", "CD", "PRP$", "IN", "VBG") or inside):
             return "NNS"
         if tag in ("VB", "VBP", "VBD") and (previous in ("DT", "PRP$", "JJ", "CD") or previous == "IN" and closed) \
                 and can_be(word, "NOUN"):
@@ -259,18 +312,27 @@ class _Parser:
         if tag in ("FW", "UH", "SYM", "LS") or tag == "IN" and not can_be(word, "ADV") and can_be(word, "NOUN") \
                 and word not in LOCATIVE:
             return "NN" if tag != "IN" else tag
-        if tag == "VBG" and word in ("painting", "drawing", "building", "lighting", "ceiling", "clothing", "string",
-                                     "ring", "king", "spring", "wing", "morning", "evening", "crossing"):
+        if tag == "VBG" and word in NOUNS_IN_ING:
             return "NN" if previous not in ("NNS", "NN") or not after.tag.startswith("DT") else tag
+        if tag in ("NN", "JJ") and word.endswith("ing") and can_be(word, "VERB") and len(word) > 5 and \
+                previous in ("DT", "PRP$", "JJ", "CD") and after.tag.startswith("NN") and \
+                (word, after.text) not in lex.COMPOUNDS and word not in NOUNS_IN_ING:
+            return "VBG"
         if tag in ("NN", "NNP", "JJ") and word.endswith("ing") and can_be(word, "VERB") and len(word) > 5 \
-                and previous in ("NN", "NNS", "NNP") and closed and word not in ("lighting", "clothing", "building"):
+                and previous in ("NN", "NNS", "NNP") and (closed or before in lex.CLOTHES | lex.BODY) \
+                and word not in NOUNS_IN_ING:
             return "VBG"
         return tag
 
-    def has_finite(self, i) -> bool:
-        """Whether the clause has had its verb before i."""
+    def follows_relative(self, i) -> bool:
+        """Whether "that", "who" or "which" and what they stand for are right before, so that a verb is due."""
+        return i > 1 and self.tokens[i - 1].text in ("that", "who", "which") and \
+            self.tokens[i - 2].tag.startswith("NN")
+
+    def has_finite(self, i, *ends) -> bool:
+        """Whether the clause has had its verb before i; `ends` are more that end a clause."""
         for token in reversed(self.tokens[:i]):
-            if token.text in STOP:
+            if token.text in STOP or token.text in JOINS or token.text in ends:
                 return False
             if token.tag in ("VBZ", "VBP", "VBD"):
                 return True
@@ -278,13 +340,29 @@ class _Parser:
 
     def alone_with(self, i) -> bool:
         """Whether the clause so far is of the form "a ship with torn sails", so that the verb belongs to the ship."""
-        clause = []
-        for token in reversed(self.tokens[:i]):
+        for k in range(i - 1, 0, -1):
+            token = self.tokens[k]
             if token.text in STOP or token.text == ",":
-                break
-            clause.append(token.text)
-        return ("with" in clause or "of" in clause) and ("a" in clause or "an" in clause or "the" in clause) \
-            and not self.has_finite(i)
+                return False
+            if token.text in ("with", "of", "in") and self.tokens[k - 1].tag.startswith("NN"):
+                return self.tokens[k - 1].tag in ("NN", "NNP") and not self.has_finite(i)
+        return False
+
+    def is_watched(self, i) -> bool:
+        """Whether what stands right before i is the object of "watch" or the like: "he watches his wife dance"."""
+        k = i - 1
+        while k > 0 and self.tokens[k].tag.startswith(("NN", "JJ", "DT", "PRP$", "CD")):
+            k -= 1
+        return k >= 0 and lemma(self.tokens[k].text, "VERB") in lex.PERCEIVE and \
+            (self.tokens[k + 1].tag in ("DT", "PRP$", "CD") or k == i - 2)
+
+    def ends_a_pair(self, i) -> bool:
+        """Whether "one and another", each with its article, stands right before i and wants a verb."""
+        k = i - 1
+        while k > 0 and self.tokens[k].tag in ("NN", "JJ"):
+            k -= 1
+        return k > 1 and self.tokens[k].tag in ("DT", "PRP$") and self.tokens[k - 1].text == "and" and \
+            self.tokens[k - 2].tag == "NN"
 
     def opened_by_article(self, i) -> bool:
         for token in reversed(self.tokens[:i]):
@@ -304,14 +382,22 @@ class _Parser:
             return not self.premodifies(i)
         return token.tag == "VBG" and not self.premodifies(i)
 
+    def names(self, i) -> bool:
+        """Whether the word before a noun names its kind, though it looks like a verb, an adjective or a colour."""
+        word, after = self.tokens[i].text, self.word(i + 1)
+        return (word, after) in lex.COMPOUNDS or word in lex.COLOURED_PLANTS and after in lex.PLANTS or \
+            word.endswith("ing") and after in lex.FOR_DOING and word not in lex.SHINING
+
     def premodifies(self, i) -> bool:
         """Whether a participle stands before its noun, as in "a rotating planet"."""
+        if i + 1 < len(self.tokens) and self.names(i):
+            return True
         after = next((t for t in self.tokens[i + 1:] if not t.role or t.role in ("weather", "style")), None)
         before = self.tokens[i - 1] if i else None
         if after is None or not after.tag.startswith(("NN", "JJ", "VBG")) or after.start - self.tokens[i].end > 40:
             return False
         between = self.tokens[i + 1].text if i + 1 < len(self.tokens) else ""
-        if between in STOP or between == ",":
+        if between in STOP or between == "," or before is not None and before.text in ("while", "when"):
             return False
         if before is None or before.text in STOP:
             return True
@@ -331,12 +417,16 @@ class _Parser:
                 verb = where[0] - 1
                 while verb >= 0 and self.tokens[verb].tag in ("RB", "JJR") and verb not in self.verbs:
                     verb -= 1
-                if len(where) == 1 and verb not in self.verbs:
+                if len(where) == 1 and (verb not in self.verbs or
+                                        name in ("up", "down") and self.base(verb) in lex.PHRASAL):
                     continue
                 self.directions.append((where[0], name))
                 for i in where:
                     if self.tokens[i].text not in ("up", "down") or len(where) > 1:
                         self.tokens[i].role = "direction"
+
+    def base(self, i) -> str:
+        return lemma(self.tokens[i].text, "VERB")
 
     # --- phrases ----------------------------------------------------------------------------------
 
@@ -354,9 +444,30 @@ class _Parser:
 
     def opens(self, i) -> bool:
         token = self.tokens[i]
-        if token.role or i in self.verbs or token.text in PRONOUNS:
+        if token.role or i in self.verbs or self.is_pronoun(i):
             return False
-        return token.tag in ("DT", "PRP$", "CD", "VBG", "VBN") or token.tag.startswith(("JJ", "NN"))
+        after = self.tokens[i + 1].text if i + 1 < len(self.tokens) else ""
+        return token.tag in ("DT", "PRP$", "CD", "VBG", "VBN") or token.tag.startswith(("JJ", "NN")) or \
+            (token.text, after) in lex.SHADED
+
+    def is_pronoun(self, i) -> bool:
+        """Whether a word stands for another; "one" before a noun is a number."""
+        if self.tokens[i].text == "one" and i + 1 < len(self.tokens):
+            return not self.tokens[i + 1].tag.startswith(("NN", "JJ"))
+        return self.tokens[i].text in PRONOUNS
+
+    def list_goes_on(self, first, i) -> bool:
+        """Whether the comma or "and" at i stands between adjectives of one noun: "a small, fluffy and white dog"."""
+        opened = self.tokens[first].tag in ("DT", "CD", "PRP$")
+        if self.tokens[i].text not in ((",", "and") if opened else ("and",)):
+            return False
+        i += 2 if i + 1 < len(self.tokens) and self.tokens[i + 1].text == "and" else 1
+        adjectives = 0
+        while i < len(self.tokens) and self.tokens[i].tag in ("JJ", "VBN", "VBG", "RB") and not self.tokens[i].role:
+            adjectives += self.tokens[i].tag != "RB"
+            i += 1
+        return adjectives > 0 and i < len(self.tokens) and (self.tokens[i].tag.startswith("NN") or
+                                                            self.list_goes_on(first, i))
 
     def phrase(self, i) -> Phrase | None:
         """The longest run of modifiers and nouns from i; claimed words may stand between, but not after, a noun."""
@@ -368,7 +479,10 @@ class _Parser:
                     break
                 i += 1
                 continue
-            if i in self.verbs or token.text in PRONOUNS or token.tag in (".", ","):
+            if words and not noun and self.list_goes_on(first, i):
+                i += 1
+                continue
+            if i in self.verbs or self.is_pronoun(i) or token.tag in (".", ","):
                 break
             if token.tag.startswith("NN") or token.tag == "POS":
                 if token.text == "'s":
@@ -389,8 +503,6 @@ class _Parser:
                     token.tag in ("RB", "RBR", "RBS") and i + 1 < len(self.tokens) and \
                     self.tokens[i + 1].tag.startswith(("JJ", "VBN", "VBG")):
                 words.append(i)
-            elif token.text in ("and", ",") and words and i + 1 < len(self.tokens) and not plain:
-                break
             else:
                 break
             i += 1
@@ -429,6 +541,10 @@ class _Parser:
                 before.last = phrase.last
                 continue
             phrase.role = phrase.role or self.role_of(phrase)
+            listed = link in (",", ", and") and not self.verb_follows(phrase) or link == "and"
+            if phrase.role == "subject" and before and before.role == "attribute" and listed and \
+                    self.word(phrase.head) in lex.CLOTHES | lex.BODY:
+                phrase.role = "attribute"
             joined.append(phrase)
         self.phrases = joined
 
@@ -457,7 +573,7 @@ class _Parser:
         typed = tokens[phrase.head].text
         if head in lex.REQUESTS and phrase.first == phrase.head == 0:
             return "frame"
-        if pair in lex.PLACES and " " in pair:
+        if pair in lex.PLACES and " " in pair or self.text(phrase.words[-2:]) in lex.PLACES and len(phrase.words) > 1:
             return "setting"
         if typed in lex.FRAMES or head in lex.FRAMES:
             return "frame"
@@ -470,21 +586,29 @@ class _Parser:
         worn = preposition in ("in", "with") or start and tokens[start - 1].text in ("wearing", "wears", "dressed") or \
             phrase.first and tokens[phrase.first - 1].text in ("wearing", "wears", "wear", "dressed")
         listed = phrase.first and tokens[phrase.first - 1].text == "," and len(phrase.words) > 1
-        if typed in lex.CLOTHES and (worn or listed) or \
-                typed in lex.BODY and (preposition == "with" or listed and not self.verb_follows(phrase)):
+        has = preposition == "with" and start and start - 1 not in self.verbs
+        if (self.is_clothing(phrase.head) and worn or {typed, head} & lex.CLOTHES and listed) or \
+                {typed, head} & lex.BODY and (has or listed and not self.verb_follows(phrase)):
             return "attribute"
         if typed in lex.PLACES or head in lex.PLACES:
             return "setting"
         if head in lex.MAYBE_PLACES or typed in lex.MAYBE_PLACES:
-            return "setting" if preposition in ("on", "across", "over", "through", "along", "in") and \
-                tokens[phrase.head].tag != "NNS" else "subject"
+            around = {"moon": ("on",), "water": ("on", "across", "through")}
+            fits = preposition in around.get(head, ("on", "across", "over", "through", "along", "in"))
+            return "setting" if fits and tokens[phrase.head].tag != "NNS" else "subject"
         if tokens[phrase.head].capital and preposition in lex.CAPITALISED_PLACE_PREPOSITIONS \
                 and not self.verb_follows(phrase):
             return "setting"
-        likeness = self.place_like(head)
+        if preposition in LOCATIVE and head.endswith(lex.PLACE_ENDINGS) and not self.verb_follows(phrase):
+            return "setting"
+        likeness = self.place_like(head) if not head.endswith(("ist", "ian", "man", "ador", "eer")) else -1
         if preposition in LOCATIVE - {"on"} and likeness > 0.1 and not self.verb_follows(phrase):
             return "setting"
         return "subject"
+
+    def is_clothing(self, i) -> bool:
+        names = {self.tokens[i].text, self.word(i)}
+        return bool(names & lex.CLOTHES) or not names & lex.BODY and self.worn(self.word(i))
 
     def verb_follows(self, phrase) -> bool:
         return phrase.last + 1 in self.verbs
@@ -495,14 +619,15 @@ class _Parser:
         """From left to right: phrases, verbs and prepositions find each other."""
         starts = {phrase.first: phrase for phrase in self.phrases}
         self.free = self.nearest = self.actor = -1   # subject of the next finite verb; the last; of the last verb
+        self.lead = self.main = -1                       # the first of the clause; the last that nothing else governs
         self.verb = ""                                   # waits for its object
         self.after_verb = False
         directions = dict(self.directions)
         i = 0
         while i < len(self.tokens):
             token = self.tokens[i]
-            if i in directions and (self.actor >= 0 or self.nearest >= 0):
-                who = self.actor if self.actor >= 0 else self.nearest
+            who = self.actor if self.actor >= 0 or self.after_verb else self.nearest
+            if i in directions and who >= 0:
                 self.change(who, direction=self.result.subjects[who].direction or directions[i])
             if i in starts:
                 self.meet(starts[i])
@@ -511,6 +636,8 @@ class _Parser:
                 self.act(i)
             elif token.text in STOP or token.text in (",", "and", "while", "as", "then", "but", "where", "when"):
                 self.verb, self.after_verb = "", False
+                if token.text != "and":
+                    self.lead = -1
             elif token.text in ("who", "that", "which") and self.nearest >= 0:
                 self.free = self.nearest
             i += 1
@@ -535,9 +662,14 @@ class _Parser:
             self.verb = ""
             return
         who = self.free
+        if token.tag == "VBZ" and who > self.lead >= 0 and self.result.subjects[self.lead].count == 1:
+            self.free = who = self.lead                  # "a mob with a torch and forks marches"
+        self.lead = -1
         if token.tag == "VBG":
             comma = before is not None and before.text in (",", "and", "while") or before is None
             who = self.free if comma and self.free >= 0 else self.nearest
+        if token.tag == "VB":
+            who = self.nearest
         weather = before is not None and before.role in ("weather", "time") and \
             self.preposition(i - 1)[0] == ""
         if weather or self.blocked and token.tag != "VBG":
@@ -551,12 +683,15 @@ class _Parser:
         self.actor, self.verb, self.after_verb = who, word, True
 
     owned = ("", 0)             # preposition of the phrase before, and where it starts
+    part = False                # it was no more than a part of what comes next
     blocked = False             # a frame or a setting is the subject of what comes next
 
     def meet(self, phrase) -> None:
         preposition, start = self.preposition(phrase.first)
-        if phrase.first and self.tokens[phrase.first - 1].text == "'s":              # "on a pirate's shoulder"
+        link = self.tokens[phrase.first - 1].text if phrase.first else ""
+        if link == "'s" or link == "of" and self.part:      # "on a pirate's shoulder", "on the edge of a table"
             preposition, start = self.owned
+        self.part = phrase.role == "frame"
         self.owned = preposition, start
         if phrase.role == "setting":
             self.setting(phrase)
@@ -572,8 +707,8 @@ class _Parser:
         elif phrase.role == "attribute" and self.result.subjects:
             who = self.nearest if self.nearest >= 0 else len(self.result.subjects) - 1
             colour = next((lex.COLOURS[self.tokens[i].text] for i in phrase.words
-                           if self.tokens[i].text in lex.COLOURS), "") if self.tokens[phrase.head].text in lex.CLOTHES \
-                else ""
+                           if self.tokens[i].text in lex.COLOURS), "") \
+                if self.is_clothing(phrase.head) else ""
             asked = self.result.subjects[who]
             self.change(who, attributes=(*asked.attributes, self.text(phrase.words)), colour=asked.colour or colour)
             self.verb = ""
@@ -615,19 +750,32 @@ class _Parser:
                 self.add("setting", [i], 0.9)
 
     def adjective(self, phrase) -> None:
-        """An adjective that stands alone, as in lists of tags."""
+        """An adjective that stands alone, as in lists of tags, or is said of what stands before: "the dog is old"."""
+        said_of = self.nearest >= 0 and not self.blocked and self.is_predicate(phrase)
         for i in phrase.words:
             word = self.tokens[i].text
-            if word in lex.PRETTY:
+            if self.tokens[i].tag.startswith("RB"):
+                continue
+            if said_of and word not in lex.ALWAYS_MOODS:
+                self.attribute(word)
+            elif word in lex.PRETTY:
                 if self.nearest >= 0:
-                    self.attribute(word)
+                    self.attribute(word, listed=self.listed(phrase))
             elif word in lex.MOODS or self.listed(phrase) and self.mood_like(word) > MOOD_LIKE:
                 self.add("mood", [i], 0.8 if word in lex.MOODS else 0.6)
             elif word in lex.SOFT_STYLES:
                 self.add("style", [i], 0.8)
             elif self.nearest >= 0 and self.listed(phrase) and self.tokens[i].tag != "VBN" and \
                     word not in ("full", "own", "same", "other", "such", "more", "much", "fast", "low", "high"):
-                self.attribute(word)
+                self.attribute(word, listed=True)
+
+    def is_predicate(self, phrase) -> bool:
+        """Whether "is" or the like stands before, with nothing but adjectives, adverbs and "and" in between."""
+        i = phrase.first - 1
+        while i >= 0 and (self.tokens[i].tag in ("JJ", "RB") and not self.tokens[i].role or
+                          self.tokens[i].text in ("and", ",")):
+            i -= 1
+        return i >= 0 and self.tokens[i].text in COPULAS
 
     def listed(self, phrase) -> bool:
         """Whether a phrase stands by itself, between commas or after "and"."""
@@ -635,21 +783,25 @@ class _Parser:
         after = self.tokens[phrase.last + 1].text if phrase.last + 1 < len(self.tokens) else ","
         return before in (",", "and") and after in (",", "and", ".")
 
-    def attribute(self, word) -> None:
-        asked = self.result.subjects[self.nearest]
+    def attribute(self, word, listed=False) -> None:
+        who = self.main if listed and self.main >= 0 else self.nearest       # in a list of tags: of the first subject
+        asked = self.result.subjects[who]
         if word in lex.COLOURS:
-            self.change(self.nearest, colour=asked.colour or lex.COLOURS[word])
+            self.change(who, colour=asked.colour or lex.COLOURS[word])
         else:
-            self.change(self.nearest, attributes=(*asked.attributes, word))
+            self.change(who, attributes=(*asked.attributes, word))
 
     def subject(self, phrase, preposition, start) -> None:
         tokens = self.tokens
         colour, attributes, actions, name = "", [], [], []
-        head = phrase.head
+        head, degree = phrase.head, ""
         for i in phrase.words:
             word, tag = tokens[i].text, tokens[i].tag
-            if i > head:
+            having = i < head and tokens[i + 1].text.endswith(lex.HAVING)     # "dark" haired
+            if i > head or i < head and self.names(i):
                 name.append(word)
+            elif having or tag.startswith("RB"):                              # "very" tall, "brightly" lit
+                degree = f"{degree}{word} "
             elif i == head:
                 name.append(lemma(word, "NOUN") if tag == "NNS" and word != "people" else word)
             elif word in lex.COLOURS and not (word == "orange" and tokens[i + 1].tag == "VBZ"):
@@ -661,7 +813,8 @@ class _Parser:
             elif tag.startswith("NN") and word not in lex.SOFT_STYLES - {"neon"} or word in lex.NAMING:
                 name.append(word)
             elif word not in ("more", "most", "other", "same", "own", "such", "several", "many", "few", "some"):
-                attributes.append(word)
+                attributes.append(degree + word)
+                degree = ""
         number = phrase.number
         if any(tokens[i].text in lex.MANY for i in range(phrase.first, head)):
             number = None
@@ -682,12 +835,18 @@ class _Parser:
         elif preposition:
             source = self.actor if self.after_verb else self.nearest
             listed = before is None or before.text in STOP or before.text == ","
-            if source >= 0 and not listed and not self.blocked_place(start):
+            if preposition in PATHS and self.actor >= 0 and self.blocked_place(start):
+                self.relate(self.actor, preposition, this, 0.7)
+            elif source >= 0 and not listed and not self.blocked_place(start):
                 self.relate(source, preposition, this, 0.8)
         elif self.verb and self.actor >= 0:
             self.relate(self.actor, self.verb, this, 0.85)
+        elif before is not None and before.text == "of" and self.nearest >= 0 and \
+                0 <= before.start - self.result.subjects[self.nearest].span[1] <= 2:
+            return                                                                    # "the pilot of a plane" goes on
         else:
-            self.free = this
+            self.free = self.main = this
+            self.lead = this if self.lead < 0 else self.lead
         self.nearest = this
         if self.free < 0:
             self.free = this

@@ -9,7 +9,7 @@ import math
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from sorakit.prompt.files import read_image
 from sorakit.types import Reference, Swatch, Texture
@@ -177,41 +177,52 @@ def vanishing_point(picture: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float] 
     return float(points[best, 0] / w), float(points[best, 1] / h)
 
 
-def estimate_depth(lab: Float[np.ndarray, "h w 3"], horizon: float | None) -> Float[np.ndarray, "h w"]:
-    """How far each pixel is, 0 near to 1 far, from where it stands: the ground nears from the horizon down.
+DEPTH = {  # how much farther each measure makes a pixel: least squares on 120 scenes of the drawn world
+    "down": -0.162, "down squared": -0.533, "below": -0.219, "above": -0.289, "root above": 0.486,
+    "sky": -0.27, "sky down": 0.567, "apart": -0.328, "apart above": 0.384, "apart below": 0.811,
+    "chroma": 0.079, "chroma above": -0.623, "light above": 0.206, "yellow above": -0.526,
+    "standing": -0.59, "chroma standing": 0.432,
+}
 
-    What stands on the ground (parts of one colour that differ from their row's own) is as far as its foot.
+
+def estimate_depth(lab: Float[np.ndarray, "h w 3"], horizon: float | None) -> Float[np.ndarray, "h w"]:
+    """How far each pixel is, 0 for the nearest to 1 for the farthest: a weighted sum of what can be measured there.
+
+    The order is what counts, distances are not to scale. It was fitted on the drawn world, and on photographs no more
+    than ground, what stands on it and sky should be expected to come out in order.
     """
     h, w = lab.shape[:2]
-    y = (np.arange(h) + 0.5) / h
-    line = 0.55 if horizon is None else horizon
-    ground = np.where(y <= line, 0.75 + 0.25 * np.clip((line - y) / max(line, 1e-6), 0, 1) ** 0.5,
-                      0.7 * (1 - (y - line) / max(1 - line, 1e-6)))
-    depth = np.broadcast_to(ground[:, None], (h, w)).copy()
     if min(h, w) < 16:
-        return depth.astype(np.float32)
-    for mask in _things(lab):
-        rows = np.flatnonzero(mask.any(1))
-        top, foot = rows[0] / h, (rows[-1] + 1) / h
-        if foot > line - 0.25:                             # what hangs high in the sky stays with it
-            depth[mask] = np.minimum(depth[mask], max(0.05, float(ground[min(h - 1, rows[-1])]) if foot > line else
-                                                      0.5 + 0.2 * (line - foot)))
-        elif top > 0.02:
-            depth[mask] = np.minimum(depth[mask], 0.55)
-    return depth.astype(np.float32)
+        return np.broadcast_to(np.linspace(1, 0, h, dtype=np.float32)[:, None], (h, w)).copy()
+    depth = sum(DEPTH[name] * measure for name, measure in depth_measures(lab, horizon).items())
+    return ((depth - depth.min()) / max(float(np.ptp(depth)), 1e-6)).astype(np.float32)
 
 
-def _things(lab: Float[np.ndarray, "h w 3"]) -> list[Bool[np.ndarray, "h w"]]:
-    """Connected parts that differ from what their rows mostly show, none of them wider than half of the picture."""
+def depth_measures(lab: Float[np.ndarray, "h w 3"], horizon: float | None) -> dict[str, Float[np.ndarray, "h w"]]:
+    """What depth can be told from: where a pixel is from the horizon, whether it is sky or stands before it, how far
+    its colour is from what its row mostly shows, and, above the horizon, how light and colourful it is."""
     h, w = lab.shape[:2]
-    usual = cv2.blur(np.median(lab, axis=1, keepdims=True), (1, 3))
-    apart = np.linalg.norm(lab - usual.reshape(h, 1, 3), axis=-1)
-    usual_apart = np.median(apart, 1, keepdims=True)
-    mask = (apart > np.maximum(18, 2.5 * usual_apart)).astype(np.uint8)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
-    return [labels == k for k in range(1, count)
-            if stats[k, cv2.CC_STAT_AREA] > 0.003 * h * w and stats[k, cv2.CC_STAT_WIDTH] < 0.6 * w]
+    line = 0.55 if horizon is None else horizon
+    down = np.broadcast_to((np.arange(h, dtype=np.float32)[:, None] + 0.5) / h, (h, w))
+    below, above, sky = (down - line).clip(0), (line - down).clip(0), find_sky(lab)
+    apart = np.linalg.norm(lab - np.median(lab, 1, keepdims=True), axis=-1) / 50
+    chroma, light, yellow = np.hypot(lab[..., 1], lab[..., 2]) / 60, lab[..., 0] / 100, lab[..., 2] / 60
+    standing = (1 - sky) * above
+    return {"down": down, "down squared": down ** 2, "below": below, "above": above, "root above": above ** 0.5,
+            "sky": sky, "sky down": sky * down, "apart": apart, "apart above": apart * above,
+            "apart below": apart * below, "chroma": chroma, "chroma above": chroma * above,
+            "light above": light * above, "yellow above": yellow * above, "standing": standing,
+            "chroma standing": chroma * standing}
+
+
+def find_sky(lab: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
+    """1 where the picture is smooth all the way up to its upper edge, 0 elsewhere."""
+    slope = lambda channel, dx: cv2.Sobel(lab[..., channel], cv2.CV_32F, dx, 1 - dx) / 4
+    smooth = np.hypot(slope(0, 1), slope(0, 0)) + np.abs(slope(2, 0)) < 2.5
+    _, parts = cv2.connectedComponents(smooth.astype(np.uint8), connectivity=4)
+    sky = np.isin(parts, [part for part in np.unique(parts[:2]) if part > 0])
+    sky[int(0.8 * len(lab)):] = False
+    return cv2.morphologyEx(sky.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)).astype(np.float32)
 
 
 # --- what it is made of ---------------------------------------------------------------------------

@@ -8,23 +8,27 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from sorakit.prompt.lexicon import MOODS, PLACES
+from sorakit.prompt.lexicon import CLOTHES, MOODS, PLACES
 from sorakit.prompt.words import Words
 from sorakit.types import Nearest
 from sorakit.world import captions
 
 SAME = 0.97           # cosine from which two phrases are the same thing said twice
+WORN = 0.35           # cosine to a word for clothes from which a word is one, too
 PEOPLE = {"man": "man boy guy gentleman grandfather father knight wizard chef fisherman cowboy samurai monk farmer "
                  "waiter detective firefighter blacksmith surfer musician soldier person people someone",
           "woman": "woman girl lady grandmother mother queen princess witch nurse bride",
           "child": "child kid baby toddler boy girl", "dancer": "dancer ballerina skater gymnast"}
-THINGS = ("dog cat horse bird fish animal insect person man woman child robot car bicycle train boat plane truck toy "
-          "ball book cup bowl plate lamp chair sofa table desk bed window door umbrella hat dress shoe sword spell "
-          "tree flower rose leaf petal fire flame smoke light spark cloud stone rock rope web paper camera phone "
-          "laptop guitar piano violin food cake pizza soup noodle bread fruit candle clock mirror painting statue flag "
-          "kite balloon rocket alien monster dragon ghost bottle vase box bag bench fence wall chimney sign billboard "
-          "traffic crowd army net branch nose head hand shoulder wave water puddle mud dust snowman bicycle "
-          "skateboard swing curtain carpet").split()
+THINGS = (
+    "dog cat horse bird fish animal insect person man woman child robot car bicycle train boat plane truck toy "
+    "ball book cup bowl plate lamp chair sofa table desk bed window door umbrella hat dress shoe sword spell tree "
+    "flower rose leaf petal fire flame smoke light spark cloud stone rock rope web paper camera phone laptop "
+    "guitar piano violin food cake pizza soup noodle bread fruit candle clock mirror painting statue flag kite "
+    "balloon rocket alien monster dragon ghost bottle vase box bag bench fence wall chimney sign billboard "
+    "traffic crowd army net branch nose head hand shoulder wave water puddle mud dust snowman bicycle skateboard "
+    "swing curtain carpet map fern bush hedge coral vine moss mushroom farmer teacher soldier sailor doctor baker "
+    "waiter driver hunter worker player king queen nurse guard customer tourist keeper goat cow sheep bear "
+    "wolf").split()
 
 
 class Concepts:
@@ -34,7 +38,8 @@ class Concepts:
         self.words = words
 
     def nearest(self, role: str, asked: str) -> Nearest | None:
-        """The concept of a role ("subject", "action", "setting", ...) nearest to a phrase; None if no word is known."""
+        """The concept of a role ("subject", "action", "setting", ...) nearest to a phrase; None if no word is "
+        "known."""
         names, phrases, vectors = self._tables[role]
         plain = _plain(asked)
         exact = next((name for name, phrase in zip(names, phrases) if phrase == plain), None)
@@ -69,6 +74,13 @@ class Concepts:
         """Cosine to the most similar word of mood."""
         return float((self._moods @ self.vector(word)).max())
 
+    def worn(self, word: str) -> bool:
+        """Whether a word is more like clothes than like other things, and much like them."""
+        vector = self.vector(word)
+        clothes, things = self._worn
+        likeness = float((clothes @ vector).max())
+        return likeness > max(WORN, float((things @ vector).max()) + 0.1)
+
     def vector(self, text: str) -> Float[np.ndarray, d]:
         vector = self.words._mean(text).astype(np.float32)
         return vector / max(float(np.linalg.norm(vector)), 1e-12)
@@ -76,6 +88,11 @@ class Concepts:
     @cached_property
     def _moods(self):
         return np.stack([self.vector(word) for word in sorted(MOODS)])
+
+    @cached_property
+    def _worn(self):
+        return (np.stack([self.vector(word) for word in sorted(CLOTHES)]),
+                np.stack([self.vector(word) for word in sorted(set(THINGS) - CLOTHES)]))
 
     @cached_property
     def _kinds(self):

@@ -8,6 +8,7 @@ import unicodedata
 
 from sorakit.prompt.files import read_image
 from sorakit.prompt.grammar import Parse, parse
+from sorakit.prompt.lexicon import SCENERY
 from sorakit.prompt.nearest import Concepts
 from sorakit.prompt.spelling import Spelling
 from sorakit.prompt.words import Words
@@ -18,6 +19,7 @@ __all__ = ["Reader", "plain", "read_image"]
 MAX_CHARACTERS = 2000
 UNKNOWN = "[UNK]"
 REACH = 48            # tokens that the text encoder reads (sorakit.latent.text.MAX_WORDS)
+LIKE = 0.5            # least cosine of a stand-in that is worth naming
 ENGLISH = 0.5         # least share of words that English has
 ORDERS = re.compile(r"(?i)\b(?:ignore|disregard|forget|override)\b[^.,;:!?]{0,30}\b(?:instructions?|prompts?|rules?|"
                     r"guidelines|filters?|safety)\b|\bsystem prompt\b|\byou are now\b|\bjailbreak\b")
@@ -54,7 +56,7 @@ class Reader:
         self.check_english(prompt)
         ordered = [match.group() for match in ORDERS.finditer(prompt)]
         found = parse(ORDERS.sub(lambda match: " " * len(match.group()), blanked(prompt)), self.spelling.mend,
-                      self.concepts.place_like, self.concepts.mood_like)
+                      self.concepts.place_like, self.concepts.mood_like, self.concepts.worn)
         subjects = tuple(self.with_nearest(asked) for asked in found.subjects)
         elements = tuple(self.element_with_nearest(element) for element in found.elements)
         notes = (*(f"{words!r} is an order, not something to draw; it is not followed" for words in ordered),
@@ -96,12 +98,18 @@ class Reader:
         """What somebody who sees the film should know of how it was asked for."""
         notes = [f"{typed!r} is read as {read!r}" for typed, read in found.mended]
         said = [item for item in (*subjects, *elements) if item.role in ("subject", "setting", "style")]
-        notes += [f"{item.name!r} is {item.nearest}" for item in said if item.nearest and not item.nearest.drawn]
+        notes += [f"{item.name!r} is {item.nearest if item.nearest.similarity >= LIKE else 'not drawn'}"
+                  for item in said if item.nearest and not item.nearest.drawn and self.is_strange(item)]
         if len(tokens) > self.reach:
             start = tokens[self.reach][1]
             notes.append(f"the text encoder reads {self.reach} tokens; beyond its reach, from character {start} on: "
                          f"{shortened(prompt[start:])!r}")
         return tuple(notes)
+
+    def is_strange(self, item: Asked | Element) -> bool:
+        """Whether the nearest concept is no kind of what was asked (a wildflower field is a field), nor scenery."""
+        words = set(re.findall(r"\w+", item.name))
+        return not words & SCENERY and not words <= set(item.nearest.name.split())
 
 
 # Small words that tell languages apart; those that English shares are left out.

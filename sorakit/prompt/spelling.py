@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-from sorakit.prompt.lexicon import COLOURS, PLACES, SPELLINGS
+from sorakit.prompt import tagger
+from sorakit.prompt.lexicon import BODY, CLOTHES, COLOURS, MOODS, PLACES, SPELLINGS
 from sorakit.prompt.words import Words
 
 ENDINGS = ("s", "es", "er", "ers", "ing", "ed", "y", "like", "ish", "less", "ness", "ly", "core", "punk")
@@ -38,12 +39,17 @@ class Spelling:
 
         if word in SPELLINGS:
             return SPELLINGS[word]
-        if len(word) < SHORTEST or not re.fullmatch(r"[a-z]+", word) or self.known(word) or getAllLemmas(word):
+        if len(word) < SHORTEST or not re.fullmatch(r"[a-z]+", word):
             return word
-        most = 1 if len(word) < 6 else 2
+        doubled = self.doubled(word)
+        if doubled or self.known(word) or getAllLemmas(word):
+            return doubled or word
+        if word[-1] == word[-2] and word[:-1] in self.ranks:                     # "beautifull"
+            return word[:-1]
+        most = 1 if len(word) < 8 else 2          # two wrong letters make other short words: "barista", "bautista"
         lengths = range(len(word) - most, len(word) + most + 1)
-        candidates = [other for n in lengths for other in self._by_length.get(n, ())
-                      if other[0] == word[0]]
+        candidates = [other for n in lengths for other in self._by_length.get(n, ()) if other[0] == word[0] and
+                      (len(word) > 6 or len(other) > len(word) or sorted(other) == sorted(word))]
         found = process.extract(word, candidates, scorer=OSA.distance, score_cutoff=most, limit=8)
         likely = lambda item: (item[1], len(item[0]) < len(word), item[0] not in PLACES and item[0] not in COLOURS,
                                self.ranks[item[0]])
@@ -51,9 +57,21 @@ class Spelling:
 
     def known(self, word: str) -> bool:
         """Whether it stands in the vocabulary, or is made of what does: an ending, two words in one."""
+        from lemminflect import getAllLemmas
+
         parts = ((word[:k], word[k:]) for k in range(SHORTEST, len(word) - SHORTEST + 1))
-        return word in self.ranks or any(word.endswith(end) and self.stem(word.removesuffix(end)) for end in ENDINGS) \
-            or any(a in self.ranks and b in self.ranks for a, b in parts)
+        return word in self.ranks or word in PLACES | CLOTHES | BODY | MOODS or tagger.known(word) \
+            or any(word.endswith(end) and self.stem(word.removesuffix(end)) for end in ENDINGS) \
+            or any(b in self.ranks and (a in self.ranks or getAllLemmas(a)) for a, b in parts)
+
+    def doubled(self, word: str) -> str:
+        """A verb's form as it is written with two consonants, "running" of "runing"; "" if it is none."""
+        for end in ("ing", "ed"):
+            stem = word.removesuffix(end)
+            right = stem + stem[-1:] + end
+            if stem != word and word not in self.ranks and stem in self.ranks and right in self.ranks:
+                return right
+        return ""
 
     def stem(self, word: str) -> bool:
         return len(word) > 2 and (len(word) > 3 and word in self.ranks or word + "e" in self.ranks or

@@ -17,6 +17,7 @@ POLICIES = Path(__file__).with_name("policies")
 ACTIONS = ("allow", "alter", "refuse")
 FACES = ("allow", "consent", "refuse")
 AUDITS = ("off", "text", "hash")
+KEPT = ("text", "hash")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Policy:
     faces: str = "consent"                     # in given pictures: allow, refuse, or only with consent
     realistic_people: str = "allow"            # prompts that ask for people who look real: allow or refuse
     audit: str = "off"                         # what is written of a prompt: nothing, its text or its hash
+    prompt_in_files: str = "text"              # what a film's file says of its prompt: the text or its hash
     thresholds: dict[str, float] = field(default_factory=dict)       # in place of the classifier's own
 
     def action(self, category: str) -> str:
@@ -60,7 +62,8 @@ def read_policy(policy: str | Path = "classroom") -> Policy:
         raise ValueError(f"policy={str(policy)!r} has a threshold that is no number: {error}") from error
     return Policy(path.stem, actions, _one_of(policy, "faces", said.get("faces", "consent"), FACES),
                   _one_of(policy, "realistic people", said.get("realistic people", "allow"), ("allow", "refuse")),
-                  _one_of(policy, "audit", said.get("audit", "off"), AUDITS), thresholds)
+                  _one_of(policy, "audit", said.get("audit", "off"), AUDITS),
+                  _one_of(policy, "prompt in files", said.get("prompt in files", "text"), KEPT), thresholds)
 
 
 def shipped() -> list[str]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
+from sorakit.provenance import Origin
 from sorakit.safety.classifier import Classifier
-from sorakit.safety.mark import marked
+from sorakit.safety.faces import AGREEING, ALONE, SURELY, find_faces
+from sorakit.safety.mark import Style, marked
 from sorakit.safety.names import ARTISTS, CHARACTERS, PEOPLE, Named, Names, replaced
-from sorakit.safety.policy import Consent, Policy, picture_hash, read_policy, write_audit
+from sorakit.safety.policy import Consent, Policy, picture_hash, read_policy, shipped, write_audit
 from sorakit.safety.rules import HIDDEN, RULES, Rules
 from sorakit.safety.text import readings, to_the_end
+from sorakit.safety.verify import Payload
+from sorakit.safety.watermark import added, embed, fitted
 from sorakit.types import Brief, Reason, Verdict, Video
 
 LIKENESS = "likeness"                                     # the category of faces and of people who should look real
@@ -36,21 +41,31 @@ class Safety:
             brief is the old one with its prompt replaced and its reading left out.
         consent: who has agreed to be shown: a `Consent` or the path of its file.
         audit: file to which every decision is added, if the policy asks for an audit.
+        weights: sha256 of the model's weights, which manifest and watermark name.
+        style: how the mark that can be seen looks.
     """
 
     def __init__(self, rules: str | Path = RULES, *, policy: str | Path | Policy = "classroom", words=None,
                  read: Callable[[str], Brief] | None = None, consent: Consent | str | Path | None = None,
-                 audit: str | Path | None = None):
-        self.rules, self.names = Rules.read(rules), Names()
+                 audit: str | Path | None = None, weights: str = "", style: Style = Style()):
+        self.rules_path, self.rules, self.names = rules, Rules.read(rules), Names()
         self.policy = policy if isinstance(policy, Policy) else read_policy(policy)
         self.classifier = Classifier(words) if words is not None else None
         if self.classifier:
             self.classifier.thresholds.update(self.policy.thresholds)
         self.read = read
         self.consent = Consent.read(consent) if isinstance(consent, (str, Path)) else consent or Consent()
-        self.audit = audit
+        self.audit, self.weights, self.style = audit, weights, style
         if self.policy.audit != "off" and audit is None:
             raise ValueError(f"policy={self.policy.name!r} asks for an audit; pass audit= and the path of its file")
+
+    def under(self, policy: str, *, consent: str | Path | None = None, audit: str | Path | None = None) -> Safety:
+        """The same stage under another policy that ships. Raises ValueError for another name: what a policy of your
+        own lets through is for code to say, `Safety(policy=path)`, and not for a flag."""
+        if policy not in shipped():
+            raise ValueError(f"policy={policy!r} is not one of {', '.join(shipped())}")
+        return Safety(self.rules_path, policy=policy, words=self.classifier and self.classifier.words, read=self.read,
+                      consent=consent, audit=audit, weights=self.weights, style=self.style)
 
     def judge(self, brief: Brief | str) -> Verdict:
         """What the stage makes of a request; raises nothing. The negative prompt is not judged: it says what should
@@ -73,23 +88,58 @@ class Safety:
 
     def screen(self, brief: Brief | str) -> Verdict:
         """Like `judge`, but raises `Refused` where it refuses; adds a line to the audit, if there is one."""
-        verdict = self.judge(brief)
-        if self.audit is not None and self.policy.audit != "off":
-            write_audit(self.audit, verdict, self.policy)
-        if verdict.decision == "refuse":
-            raise Refused(verdict)
-        return verdict
+        return self._decided(self.judge(brief))
 
-    def screen_frames(self, frames: UInt8[np.ndarray, "t h w 3"], *, most: int = 4) -> tuple[Reason, ...]:
-        """What is found in the frames of a film, of which `most` are looked at, evenly from first to last."""
+    def screen_frames(self, frames: UInt8[np.ndarray, "t h w 3"], *, most: int = 3) -> tuple[Reason, ...]:
+        """What is found in the frames of a film, of which `most` are looked at, evenly from first to last. Of three or
+        more two must show it, and of fewer one, all the more surely: a face in one frame is more often a meadow."""
         chosen = frames[np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int)]
-        return next((found for found in map(self._faces, chosen) if found), ())
+        least, agreeing = (2, SURELY) if len(chosen) > 2 else (1, ALONE)
+        found = [reasons for frame in chosen if (reasons := self._faces(frame, agreeing))]
+        return found[0] if len(found) >= least else ()
 
-    def release(self, video: Video, *, model: str, seed: int) -> Video:
-        """The film with a mark that can be seen, and a title and comment that are written into its file."""
-        comment = f"AI-generated video, made with sorakit (model {model}, seed {seed})"
-        return dataclasses.replace(video, frames=marked(video.frames),
-                                   metadata={"title": video.prompt, "comment": comment})
+    def release(self, video: Video, *, model: str, seed: int, verdict: Verdict | None = None,
+                actions: tuple[str, ...] = ("c2pa.created",), made_from: tuple[str, ...] = ()) -> Video:
+        """The film with a mark that can be seen and one that cannot, and with what its file is to say of it.
+
+        Its frames are screened first, by the policy for given pictures. Saving then encodes and signs it.
+
+        Args:
+            verdict: of the request. Frames are not screened that go on from a picture to which consent was given.
+            actions, made_from: C2PA's words for what was done, and paths of the films that it was done to.
+
+        Raises Refused for frames that the policy does not let out.
+        """
+        if verdict is None or verdict.brief.image is None or not self._agreed(verdict.brief.image):
+            self._let_out(self.screen_frames(video.frames), video.prompt)
+        origin = self.origin(video.prompt, model, seed, actions, made_from)
+        frames = embed(marked(video.frames, video.fps, self.style), origin.watermark)
+        return dataclasses.replace(video, frames=frames, metadata=self.said(origin), origin=origin)
+
+    def released(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, origin: Origin
+                 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """Like `release`, for films that are too long to be held: one frame after the other, screened every second."""
+        sheet, last = None, ()
+        for k, frame in enumerate(frames):
+            if k % max(1, round(fps)) == 0:
+                seen = self._faces(frame, SURELY)
+                self._let_out(seen if last else (), origin.prompt)
+                last = seen
+            frame = marked(frame[None], fps, self.style, k / fps)
+            sheet = fitted(frame, origin.watermark) if sheet is None else sheet
+            yield added(frame, sheet)[0]
+
+    def origin(self, prompt: str, model: str, seed: int, actions: tuple[str, ...] = ("c2pa.created",),
+               made_from: tuple[str, ...] = ()) -> Origin:
+        """What the file of a film is to say of where it comes from; the same for the same film."""
+        digest = hashlib.sha256(prompt.encode()).hexdigest()
+        return Origin(model, seed, digest, prompt if self.policy.prompt_in_files == "text" else "", self.weights,
+                      Payload.of(self.weights, seed, digest).number, actions, made_from)
+
+    def said(self, origin: Origin) -> dict[str, str]:
+        """Title and comment, for players that show them."""
+        comment = f"AI-generated video, made with sorakit (model {origin.model}, seed {origin.seed})"
+        return ({"title": origin.prompt} if origin.prompt else {}) | {"comment": comment}
 
     def by_rules(self, prompt: str) -> tuple[Reason, ...]:
         """One reason for each category of `rules.cfg` that is in the prompt."""
@@ -144,12 +194,28 @@ class Safety:
         return dataclasses.replace(fresh, negative=brief.negative, image=brief.image,
                                    image_reference=brief.image_reference, video_reference=brief.video_reference)
 
-    def _faces(self, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Reason, ...]:
+    def _decided(self, verdict: Verdict) -> Verdict:
+        """Written down, if the policy says so; raises Refused if that is the decision."""
+        if self.audit is not None and self.policy.audit != "off":
+            write_audit(self.audit, verdict, self.policy)
+        if verdict.decision == "refuse":
+            raise Refused(verdict)
+        return verdict
+
+    def _let_out(self, reasons: tuple[Reason, ...], prompt: str) -> None:
+        """Raises Refused where the finished frames give reasons to."""
+        if reasons:
+            self._decided(Verdict("refuse", Brief(prompt), reasons, prompt, (), self.policy.name))
+
+    def _agreed(self, image: UInt8[np.ndarray, "h w 3"]) -> bool:
+        """Whether the people of a picture have agreed, as far as the policy lets them."""
         agreed = self.policy.faces == "consent" and picture_hash(image) in self.consent.pictures
-        if self.policy.faces == "allow" or agreed:
+        return agreed or self.policy.faces == "allow"
+
+    def _faces(self, image: UInt8[np.ndarray, "h w 3"], agreeing: int = AGREEING) -> tuple[Reason, ...]:
+        if self._agreed(image):
             return ()
-        from sorakit.safety.faces import find_faces
-        faces = find_faces(image)
+        faces = find_faces(image, agreeing)
         if not faces:
             return ()
         return (Reason(LIKENESS, (), f"faces: {len(faces)} in the picture"),)

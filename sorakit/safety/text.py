@@ -46,7 +46,8 @@ def readings(text: str) -> tuple[Reading, ...]:
     letters = _letters(text)
     ways = {}
     for pairs in (letters, _leet(letters, "i"), _leet(letters, "l")):
-        for joined in (pairs, _without(CUT, _joined(pairs, 0)), _without(CUT, _joined(pairs, 1))):
+        for joined in (pairs, *(_without(CUT, _joined(pairs, skip, spaces)) for skip in (0, 1)
+                                for spaces in (True, False))):
             for squeezed in (joined, _squeezed(joined, 1), _squeezed(joined, 2)):
                 reading = _spaced(squeezed)
                 ways.setdefault(reading.text, reading)
@@ -90,12 +91,13 @@ def _leet(pairs, one: str):
     return out
 
 
-def _joined(pairs, skip: int):
-    """Spelled-out words put together, from their first letter or from their second ('a n u d e' is 'a nude')."""
+def _joined(pairs, skip: int, spaces: bool):
+    """Spelled-out words put together, from their first letter or from their second ('a n u d e' is 'a nude'). Without
+    `spaces` these part the words, and only other signs go: 't.w.o n.u.d.e'."""
     text, drop = _text(pairs), set()
     for run in SPELLED.finditer(text):
         first = run.start() + 2 * skip
-        drop |= {i for i in range(first, run.end()) if not text[i].isalnum()}
+        drop |= {i for i in range(first, run.end()) if not text[i].isalnum() and (spaces or text[i] != " ")}
     return [pair for i, pair in enumerate(pairs) if i not in drop]
 
 

@@ -24,10 +24,11 @@ SHORT = 432
 SLOWEST, FASTEST = 4, 16                       # waves a tile: lengths of 8 to 32 pixels, which codecs keep
 BITS, CODED = 64, 128
 SYNC_SHARE = 0.25                              # of the mark's energy
-PSNR = 42.3                                    # dB, of the mark alone
+PSNR = 46.0                                    # dB, of the mark alone
 PUBLIC_KEY = b"sorakit"                        # anybody can find a mark of this key, and make one
 SURE = 1e-6                                    # p-value from which on a film counts as marked
 STEP, TURN = 0.004, 0.25                       # of the search: relative size, and degrees
+FEW = 3                                        # frames that a film's sheet is fitted to
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,35 @@ def embed(frames: UInt8[np.ndarray, "t h w 3"], payload: int, key: bytes = PUBLI
           psnr: float = PSNR) -> UInt8[np.ndarray, "t h w 3"]:
     """The frames with the mark, which differ from them by `psnr` dB. Raises ValueError for a payload that is not a
     whole number of 64 bits."""
+    return added(frames, fitted(frames, payload, key, psnr))
+
+
+def fitted(frames: UInt8[np.ndarray, "t h w 3"], payload: int, key: bytes = PUBLIC_KEY,
+           psnr: float = PSNR) -> Float[np.ndarray, "h w"]:
+    """What `added` is to add to frames like these, so that a film can be marked a frame at a time."""
     if not isinstance(payload, (int, np.integer)) or not 0 <= payload < 2**BITS:
         raise ValueError(f"payload={payload!r} is not a whole number from 0 to 2**{BITS} - 1")
-    few = frames[np.linspace(0, len(frames) - 1, min(5, len(frames))).round().astype(int)]
+    few = frames[np.linspace(0, len(frames) - 1, min(FEW, len(frames))).round().astype(int)]
+    rooms = [_room(frame) for frame in few]
     signs, loud = 2 * _coded(int(payload)) - 1, np.ones(CODED)
     for _ in range(2):                                     # what the film itself says against a bit is outweighed
         sheet = _sheet(frames.shape, signs * loud, key)
-        gain = _gain(few, sheet, psnr)
-        waves = _waves(_whitened(_added(few, sheet * gain)), min(frames.shape[1:3]) / SHORT, 0.0)
+        marked = added(few, sheet * _gain(rooms, sheet, psnr), rooms)
+        waves = _waves(_whitened(marked), min(frames.shape[1:3]) / SHORT, 0.0)
         heard = _soft(waves, (0, 0), key) * signs
         loud = np.clip(loud + 1 - heard / max(float(heard.mean()), 1e-9), 0.4, 2.5)
     sheet = _sheet(frames.shape, signs * loud, key)
-    return _added(frames, sheet * _gain(few, sheet, psnr))
+    return sheet * np.float32(_gain(rooms, sheet, psnr))
+
+
+def added(frames: UInt8[np.ndarray, "t h w 3"], sheet: Float[np.ndarray, "h w"],
+          rooms: list | None = None) -> UInt8[np.ndarray, "t h w 3"]:
+    """The frames with a sheet laid over each: more of it where a frame is busy (`rooms` has it, if it is known)."""
+    out = np.empty_like(frames)
+    for i, frame in enumerate(frames):
+        mark = np.rint(sheet * (rooms[i] if rooms else _room(frame))).astype(np.int16)
+        cv2.add(frame, cv2.merge([mark, mark, mark]), out[i], dtype=cv2.CV_8U)
+    return out
 
 
 def detect(frames: UInt8[np.ndarray, "t h w 3"], key: bytes = PUBLIC_KEY, *, thorough: bool = True,
@@ -150,17 +168,9 @@ def _sheet(shape, bits, key: bytes) -> Float[np.ndarray, "h w"]:
     return cv2.warpAffine(np.tile(tile_of(bits, key), (rows, columns)), matrix, (width, height), flags=cv2.INTER_CUBIC)
 
 
-def _added(frames, sheet) -> UInt8[np.ndarray, "t h w 3"]:
-    out = np.empty_like(frames)
-    for i, frame in enumerate(frames):
-        added = np.rint(sheet * _room(frame)).astype(np.int16)
-        out[i] = np.clip(frame + cv2.merge([added, added, added]), 0, 255)
-    return out
-
-
-def _gain(frames, sheet, psnr: float) -> float:
+def _gain(rooms, sheet, psnr: float) -> float:
     """What the sheet is to be multiplied with for a PSNR."""
-    square = np.mean([np.square(sheet * _room(frame)).mean() for frame in frames]) + 1e-12
+    square = np.mean([np.square(sheet * room).mean() for room in rooms]) + 1e-12
     return 255 * 10 ** (-psnr / 20) / math.sqrt(square)
 
 
@@ -169,8 +179,8 @@ def _room(frame) -> Float[np.ndarray, "h w"]:
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
     size = max(3, round(9 * min(grey.shape) / SHORT) | 1)
     mean = cv2.blur(grey, (size, size))
-    spread = np.sqrt(np.maximum(cv2.blur(grey * grey, (size, size)) - mean * mean, 0))
-    return cv2.blur(np.clip(0.85 + spread / 25, 0.85, 1.5), (size, size))
+    spread = cv2.sqrt(cv2.max(cv2.blur(cv2.multiply(grey, grey), (size, size)) - cv2.multiply(mean, mean), 0))
+    return cv2.blur(cv2.min(cv2.max(0.85 + spread / 25, 0.85), 1.5), (size, size))
 
 
 def _whitened(frames) -> Float[np.ndarray, "h w"]:

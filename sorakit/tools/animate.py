@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,8 +12,21 @@ import numpy as np
 from sorakit.pipeline import Pipeline
 from sorakit.prompt.files import read_image
 from sorakit.prompt.image import look as look_at
-from sorakit.tools.formats import FITS, Format, fitted
-from sorakit.tools.shot import PER_SECOND, Take, decode, deliver, encode_still, latent_count, own_format, words_of
+from sorakit.tools.formats import FITS, fitted
+from sorakit.tools.shot import (
+    PER_SECOND,
+    Take,
+    decode,
+    deliver,
+    encode_still,
+    format_of,
+    latent_count,
+    path_of,
+    phase,
+    screened,
+    within,
+    words_of,
+)
 from sorakit.tools.windows import Timeline, fill
 
 
@@ -49,17 +64,20 @@ def animate(pipe: Pipeline, image, prompt: str = "", *, at: str | float = "first
     one = pictures[min(pictures)]
     if fit not in FITS:
         raise ValueError(f"fit={fit!r} is not one of {', '.join(FITS)}")
-    given_shape = aspect is not None or height is not None or width is not None
-    format = Format.of(aspect or f"{one.shape[1]}:{one.shape[0]}", height, width) if given_shape \
-        else own_format(*one.shape[:2])
+    format = format_of(one.shape[:2], aspect, height, width)
     notes = ()
     if not prompt:
         prompt = words_of(look_at(one))
         notes = (f"no prompt was given; what the picture shows was read as {prompt!r}",)
-    timeline = with_pictures(pipe, Timeline.empty(pipe, format, count, prompt), pictures, fit)
-    latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
-                         progress=progress)
-    video = deliver(pipe, decode(pipe, latents), format, prompt=prompt, seed=seed)
+    verdict = screened(pipe, prompt, negative, pictures.values())
+    with within(pipe, count, format):
+        timeline = with_pictures(pipe, Timeline.empty(pipe, format, count, prompt), pictures, fit)
+        timeline = dataclasses.replace(timeline, verdict=verdict)
+        latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
+                             progress=progress)
+        with phase(progress, "finish"):
+            video = deliver(pipe, decode(pipe, latents), format, prompt=prompt, seed=seed, verdict=verdict,
+                            made_from=tuple(path for given in wanted.values() for path in path_of(given)))
     asked = {"prompt": prompt, "at": sorted(pictures), "seconds": seconds, "fit": fit, "seed": seed}
     return Take(video, "animate", asked, runs, latents, notes)
 
@@ -70,8 +88,8 @@ def places(when: str | float, count: int) -> tuple[int, ...]:
     if isinstance(when, str) and when in names:
         return tuple(dict.fromkeys(names[when]))
     longest = (count - 1) / PER_SECOND
-    if isinstance(when, (int, float)) and not isinstance(when, bool) and 0 <= when <= longest:
-        return (round(when * PER_SECOND),)
+    if isinstance(when, numbers.Real) and not isinstance(when, bool) and 0 <= when <= longest:
+        return (math.floor(when * PER_SECOND + 0.5),)
     raise ValueError(f"at={when!r} does not fit; it takes first, last, both, or a second from 0 to {longest:g}")
 
 

@@ -9,10 +9,20 @@ import torch
 from jaxtyping import Float
 
 from sorakit.pipeline import Pipeline
-from sorakit.synthesis.finish import to_bytes
-from sorakit.tools.formats import Format
 from sorakit.tools.remix import strength_of
-from sorakit.tools.shot import Source, Take, decode, deliver, encode_still, latent_count, prompt_for, read
+from sorakit.tools.shot import (
+    Source,
+    Take,
+    decode,
+    deliver,
+    encode_still,
+    latent_count,
+    path_of,
+    phase,
+    prompt_for,
+    read,
+    within,
+)
 from sorakit.tools.windows import Timeline, fill
 
 CURVES: dict[str, tuple[tuple[float, float], ...]] = {       # (time, share of the second film), both from 0 to 1
@@ -23,7 +33,7 @@ CURVES: dict[str, tuple[tuple[float, float], ...]] = {       # (time, share of t
 
 
 def blend(pipe: Pipeline, a, b, prompt: str = "", *, curve: str | Sequence[tuple[float, float]] = "transition",
-          overlap: float | None = None, strength: str | float = 0.6, aspect: str | None = None,
+          overlap: float | None = None, strength: str | float = "mild", aspect: str | None = None,
           height: int | None = None, width: int | None = None, fit: str = "crop", seed: int = 0, negative: str = "",
           steps: int | None = None, guidance: float | None = None, keep=(), progress=None) -> Take:
     """A film that is partly the one and partly the other.
@@ -36,14 +46,14 @@ def blend(pipe: Pipeline, a, b, prompt: str = "", *, curve: str | Sequence[tuple
         curve: the share of b over the time in which both are there: "transition" (from a to b), "mix" (half of each),
             "sample" (a, and something of b in the midst), or your own points (time, share).
         overlap: seconds in which both are there: b begins so long before a ends. By default all of the shorter one.
-        strength: how much of what is mixed is drawn anew; 0 is a plain cross-fade of latents.
+        strength: how far what is mixed is drawn anew, as of `remix`; 0 is a plain cross-fade of latents.
 
     Where the share is 0 or 1, the film's own latents stay. Raises ValueError for what does not fit.
     """
     points, share = points_of(curve), strength_of(strength)
-    format = None if aspect is None and height is None and width is None else Format.of(aspect or "16:9", height, width)
-    first = read(pipe, "a", a, format, fit)
-    second = read(pipe, "b", b, format, fit)
+    with phase(progress, "read"):
+        first, second = (read(pipe, name, film, None, fit, aspect=aspect, height=height, width=width)
+                         for name, film in (("a", a), ("b", b)))
     if first.format.cells != second.format.cells:
         raise ValueError(f"a is {first.format.height} x {first.format.width} and b is {second.format.height} x "
                          f"{second.format.width}: pass aspect= or height= and width= to bring both to one shape")
@@ -60,9 +70,12 @@ def blend(pipe: Pipeline, a, b, prompt: str = "", *, curve: str | Sequence[tuple
     mask = settled.to(mixed.device).view(1, -1, 1, 1).expand(mixed[:, 0].shape).clone()
     timeline = Timeline(first.format, mixed, mask, ((0, words),), mixed if share < 1 else None, share or 1.0)
     pipe.safety.screen(pipe.prompt(words, negative=negative))
-    latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
-                         progress=progress)
-    video = deliver(pipe, to_bytes(decode(pipe, latents)), first.format, prompt=words, seed=seed)
+    with within(pipe, mixed.shape[2], first.format):
+        latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
+                             progress=progress)
+        with phase(progress, "finish"):
+            video = deliver(pipe, decode(pipe, latents), first.format, prompt=words, seed=seed,
+                            made_from=path_of(a) + path_of(b))
     notes = tuple(dict.fromkeys((*first.notes, *second.notes, *(note for _, made in prompts for note in made))))
     asked = {"prompt": words, "curve": points, "overlap": overlap, "strength": share, "seed": seed}
     return Take(video, "blend", asked, runs, latents, notes)

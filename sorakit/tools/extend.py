@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sorakit import videofile
+from sorakit import provenance, videofile
 from sorakit.latent.autoencoder import TIME
 from sorakit.pipeline import Pipeline
 from sorakit.prompt.files import read_image
@@ -21,9 +21,21 @@ from sorakit.synthesis import encode as encoding
 from sorakit.synthesis.finish import to_bytes
 from sorakit.synthesis.stream import Stream
 from sorakit.tools.formats import Format, fitted
-from sorakit.tools.shot import Take, decode, deliver, encode_still, latent_count, prompt_for, read
-from sorakit.tools.windows import CONTEXT, WINDOW, Timeline, decoded, fill, grow, seed_of
-from sorakit.types import NATIVE_FPS, Video
+from sorakit.tools.shot import (
+    PER_SECOND,
+    Take,
+    decode,
+    deliver,
+    encode_still,
+    latent_count,
+    path_of,
+    phase,
+    prompt_for,
+    read,
+    within,
+)
+from sorakit.tools.windows import CONTEXT, WINDOW, Timeline, decoded, fill, grow, seed_of, spans
+from sorakit.types import NATIVE_FPS
 
 LONGEST_REEL = 3600.0            # seconds
 
@@ -35,29 +47,38 @@ def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, befo
     >>> extend(pipe, "waves.mp4", 2.0)                                                    # doctest: +SKIP
     >>> extend(pipe, take, 1.0, "the dog turns round", before=1.0)                        # doctest: +SKIP
 
-    The film's own latents stay as they are: of a `Take` nothing is encoded anew. Windows of 2 s know the last second,
-    so films of any length cost a second's memory more. Raises ValueError for lengths that do not fit.
+    The film's own latents stay as they are: of a `Take` nothing is encoded anew. Windows of 2 s know the last second.
+    For lengths that do not fit into memory there is `reel`. Raises ValueError for lengths that do not fit.
     """
     if not seconds and not before:
         raise ValueError("seconds=0 and before=0: there is nothing to add; pass seconds for one of them")
     after = latent_count("seconds", seconds) if seconds else 0
     ahead = latent_count("before", before) if before else 0
-    source = read(pipe, "film", film)
-    prompt, notes = prompt_for(prompt, source, pipe)
-    how = {"seed": seed, "negative": negative, "steps": steps, "guidance": guidance, "keep": keep}
-    latents, runs = source.latents, ()
-    if after:
-        count = latents.shape[2]
-        timeline = Timeline.empty(pipe, source.format, count + after, prompt)
-        timeline.known[:, :, :count], timeline.mask[:, :count] = latents, True
-        latents, runs = fill(pipe, timeline, progress=progress, **how)
-    while ahead:
-        how["seed"] = seed_of(seed, len(runs))
-        latents, more, added = led_up_to(pipe, latents, ahead, prompt, source.format, **how)
-        ahead, runs = ahead - added, runs + more
-    video = deliver(pipe, decode(pipe, latents), source.format, prompt=prompt, seed=seed)
+    with phase(progress, "read"):
+        source = read(pipe, "film", film)
+        prompt, notes = prompt_for(prompt, source, pipe)
+    latents, runs, count = source.latents, (), source.latents.shape[2]
+    timeline = Timeline.empty(pipe, source.format, count + after, prompt)
+    timeline.known[:, :, :count], timeline.mask[:, :count] = latents, True
+    windows = len(spans(timeline.mask, timeline.prompts)) + -(-ahead // room(count + after))
+    how = {"negative": negative, "steps": steps, "guidance": guidance, "keep": keep, "progress": progress,
+           "windows": windows}
+    with within(pipe, count + after + ahead, source.format):
+        latents, runs = fill(pipe, timeline, seed=seed, **how)
+        while ahead:
+            latents, more, added = led_up_to(pipe, latents, ahead, prompt, source.format,
+                                             seed=seed_of(seed, len(runs)), past=len(runs), **how)
+            ahead, runs = ahead - added, runs + more
+        with phase(progress, "finish"):
+            video = deliver(pipe, decode(pipe, latents), source.format, prompt=prompt, seed=seed,
+                            made_from=path_of(film), edited=True)
     asked = {"seconds": seconds, "before": before, "prompt": prompt, "seed": seed}
     return Take(video, "extend", asked, runs, latents, source.notes + notes)
+
+
+def room(latents: int) -> int:
+    """New latents that one window has room for before a film of so many."""
+    return WINDOW - 1 - min(CONTEXT, latents - 1)
 
 
 def led_up_to(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"], count: int, prompt: str, format: Format, **how):
@@ -67,7 +88,7 @@ def led_up_to(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"], count: int, p
     comes before it and its own; all others stay.
     """
     context = min(CONTEXT, latents.shape[2] - 1)
-    new = min(count, WINDOW - 1 - context)
+    new = min(count, room(latents.shape[2]))
     timeline = Timeline.empty(pipe, format, new + 1 + context, prompt)
     first = pipe.autoencoder.decode(latents[:, :, :1])                                       # (1, 3, 1, h, w)
     if context:
@@ -98,6 +119,8 @@ def reel(pipe: Pipeline, prompt: str, seconds: float = 20.0, *, image=None, aspe
     format = Format.of(aspect, height, width)
     pipe.safety.screen(pipe.prompt(prompt, negative=negative))
     pipe.plan(steps, guidance, negative)
+    if pipe.limits:                              # said now, not when the film is first looked at
+        pipe.limits.check(seconds=count / PER_SECOND, height=format.height, width=format.width)
     start = None
     if image is not None:
         frame = fitted(read_image(image)[None], format.native_height, format.native_width)[0]
@@ -106,11 +129,12 @@ def reel(pipe: Pipeline, prompt: str, seconds: float = 20.0, *, image=None, aspe
     def frames() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         done, fresh = 0, count + (start is None)
         chunks = grow(pipe, start, fresh, prompt, format, seed=seed, negative=negative, steps=steps, guidance=guidance)
-        for part in decoded(pipe, chunks if start is None else chain([start], chunks)):
-            done += part.shape[2]
-            if progress:
-                progress("frames", done, 1 + TIME * count)
-            yield from to_bytes(part)
+        with within(pipe, 1 + count, format):
+            for part in decoded(pipe, chunks if start is None else chain([start], chunks)):
+                done += part.shape[2]
+                if progress:
+                    progress("frames", done, 1 + TIME * count)
+                yield from to_bytes(part)
 
     return Reel(pipe, prompt, format, seed, Spool(frames, (format.native_height, format.native_width, 3)),
                 1 + TIME * count)
@@ -139,20 +163,21 @@ class Reel:
         """The finished and marked frames."""
         size = self.format.height, self.format.width
         done = self.pipe.synthesis.finished(self.pipe.synthesis.stream(self.native(), size), size)
-        return done.map(lambda frame: self._released(frame[None], done.fps).frames[0])
+        return done.then(lambda: self.pipe.safety.released(done, done.fps, self.origin))
 
     def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         return iter(self.stream())
 
     def save(self, path: str | Path) -> Path:
-        """Write .mp4, .webm or .gif; there is a whole file or none. Raises as `Video.save`."""
+        """Write .mp4, .webm or .gif, signed; there is a whole file or none. Raises as `Video.save`."""
         path = videofile.check_path(path)
-        stream = self.stream()
-        blank = np.zeros((1, self.format.height, self.format.width, 3), np.uint8)
-        return encoding.write(path, stream, metadata=self._released(blank, stream.fps).metadata).path
+        path = encoding.write(path, self.stream(), metadata=self.pipe.safety.said(self.origin)).path
+        return provenance.sign(path, self.origin)
 
-    def _released(self, frames, fps) -> Video:
-        return self.pipe.safety.release(Video(frames, fps, self.prompt), model=self.pipe.model, seed=self.seed)
+    @property
+    def origin(self) -> provenance.Origin:
+        """What its file says of where it comes from."""
+        return self.pipe.safety.origin(self.prompt, self.pipe.model, self.seed)
 
 
 class Spool:

@@ -8,8 +8,22 @@ import torch
 from sorakit.pipeline import Pipeline
 from sorakit.run import Run
 from sorakit.tools.formats import Format
-from sorakit.tools.shot import PER_SECOND, Given, Guided, Take, decode_loop, deliver, latent_count, prompt_for, read
-from sorakit.tools.windows import WINDOW, Timeline, fill, restarted, small
+from sorakit.tools.shot import (
+    PER_SECOND,
+    Given,
+    Guided,
+    Take,
+    decode_loop,
+    deliver,
+    latent_count,
+    path_of,
+    phase,
+    prompt_for,
+    read,
+    recorded,
+    within,
+)
+from sorakit.tools.windows import WINDOW, Timeline, Told, fill, restarted, small
 from sorakit.types import Video
 
 SEAMS = {"short": 2, "normal": 4, "long": 6}     # latents from the end to the beginning, a quarter second each
@@ -18,8 +32,8 @@ LEAST = 4                                        # latents of a loop
 
 
 def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None = None, seam: str = "normal",
-         aspect: str = "16:9", height: int | None = None, width: int | None = None, seed: int = 0, negative: str = "",
-         steps: int | None = None, guidance: float | None = None, keep=(), progress=None) -> Take:
+         aspect: str | None = None, height: int | None = None, width: int | None = None, seed: int = 0,
+         negative: str = "", steps: int | None = None, guidance: float | None = None, keep=(), progress=None) -> Take:
     """A film whose end leads into its beginning.
 
     >>> loop(pipe, prompt="a planet rotates in outer space", seconds=3)                   # doctest: +SKIP
@@ -29,31 +43,43 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
         film: what to close; without it, the film is made as a ring from the prompt, and there is no seam at all.
         seconds: of the loop, seam and all. By default the whole film and its seam; 2 s without a film.
         seam: "short" (0.5 s), "normal" (1 s) or "long" (1.5 s) of new content from the film's end to its beginning.
-        aspect, height, width: of a film that is made; one that is given keeps its own.
+        aspect, height, width: shape or size; by default a given film's own, else "16:9".
 
     `take.latents` is None: a ring's first latent leans on its last. Raises ValueError for a film too short to loop and
     for what else does not fit.
     """
     if seam not in SEAMS:
         raise ValueError(f"seam={seam!r} is not one of {', '.join(SEAMS)}")
-    how = {"negative": negative, "steps": steps, "guidance": guidance}
+    how = {"seed": seed, "negative": negative, "steps": steps, "guidance": guidance, "keep": keep, "progress": progress}
     asked = {"seconds": seconds, "seam": seam, "seed": seed}
     if film is None:
         count = max(LEAST, latent_count("seconds", 2.0 if seconds is None else seconds, LONGEST))
-        format = Format.of(aspect, height, width)
-        empty = Timeline.empty(pipe, format, count, prompt)
-        guided = Guided.of(pipe, Given(small(format), empty.known, empty.mask, circular=True))
-        run = Run.record(guided, keep, {"prompt": prompt, "seed": seed, **how})
-        ring, runs, notes = run.latents.values, (run,), ()
+        format = Format.of(aspect or "16:9", height, width)
+        latents, notes = None, ()
     else:
-        source = read(pipe, "film", film)
-        prompt, notes = prompt_for(prompt, source, pipe)
+        with phase(progress, "read"):
+            source = read(pipe, "film", film, aspect=aspect, height=height, width=width)
+            prompt, notes = prompt_for(prompt, source, pipe)
         latents, format, notes = source.latents, source.format, source.notes + notes
         if seconds is not None:
             latents = cut_to(latents, latent_count("seconds", seconds) - SEAMS[seam], seconds)
-        ring, runs = closed(pipe, latents, SEAMS[seam], prompt, format, seed=seed, keep=keep, progress=progress, **how)
-    video = deliver(pipe, decode_loop(pipe, ring), format, prompt=prompt, seed=seed)
+        count = latents.shape[2] - 1 + SEAMS[seam]
+    with within(pipe, 1 + count, format):
+        ring, runs = round_from_start(pipe, count, prompt, format, **how) if film is None \
+            else closed(pipe, latents, SEAMS[seam], prompt, format, **how)
+        with phase(progress, "finish"):
+            video = deliver(pipe, decode_loop(pipe, ring), format, prompt=prompt, seed=seed, made_from=path_of(film),
+                            edited=True)
     return Take(video, "loop", {"prompt": prompt, **asked}, runs, None, notes)
+
+
+def round_from_start(pipe: Pipeline, count: int, prompt: str, format: Format, *, keep=(), progress=None, **request):
+    """A ring of `count` latents, and the run that made it."""
+    empty = Timeline.empty(pipe, format, count, prompt)
+    guided = Guided.of(pipe, Given(small(format), empty.known, empty.mask, circular=True))
+    request = {"prompt": prompt, **request}
+    run = Run.record(guided, keep, request, Told(guided, keep, progress, 0, 1, request))
+    return run.latents.values, (run,)
 
 
 def cut_to(latents, length: int, seconds: float):
@@ -91,4 +117,4 @@ def repeated(video: Video, times: int = 10) -> Video:
     """A loop several times over, to see that it has no seam."""
     if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= 1000:
         raise ValueError(f"times={times!r} does not fit; it takes a whole number from 1 to 1,000")
-    return Video(np.tile(video.frames, (times, 1, 1, 1)), video.fps, video.prompt, metadata=dict(video.metadata))
+    return recorded(video, np.tile(video.frames, (times, 1, 1, 1))) if times > 1 else video

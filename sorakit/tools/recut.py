@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sorakit.run import Run
 from sorakit.synthesis.rate import FrameRate
 from sorakit.synthesis.stream import Stream, find_cuts
 from sorakit.tools.extend import extend
-from sorakit.tools.shot import Take, has_sound
+from sorakit.tools.shot import Take, has_sound, recorded
 from sorakit.types import Video
 
 UNITS = ("seconds", "frames")
@@ -23,6 +24,7 @@ PACES = 0.1, 10.0
 SHUTTER = 4                      # moments that a frame of a faster film is the mean of
 MOST_BYTES = 2**31               # of frames that are kept of a film in a file
 SIDE = 1920                      # longer side of what is read from a file
+LONG = 3600.0                    # seconds that are counted where a file does not say how long it is
 
 
 def recut(pipe: Pipeline, film, keep: Sequence[tuple[float | None, float | None]] | None = None, *,
@@ -46,6 +48,8 @@ def recut(pipe: Pipeline, film, keep: Sequence[tuple[float | None, float | None]
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r} is not one of {', '.join(UNITS)}")
     check_speed(speed)
+    if keep is not None and (not isinstance(keep, Sequence) or isinstance(keep, str) or not len(keep)):
+        raise ValueError(f"keep={keep!r} does not fit; it takes a list of parts (start, stop), one or more")
     whole = keep is None and speed == 1
     if whole and not (after or before):
         raise ValueError("nothing is asked for; pass keep=, speed=, after= or before=")
@@ -68,11 +72,11 @@ def parts_of(film, keep, unit: str) -> tuple[Video, tuple[str, ...]]:
     if isinstance(film, Video):
         spans = [frames_of(part, unit, film.fps, len(film.frames)) for part in keep]
         frames = np.concatenate([film.frames[a:b] for a, b in spans])
-        return dataclasses.replace(film, frames=frames, timings={}), ()
+        return recorded(film, frames), ()
     if not isinstance(film, (str, Path)):
         raise ValueError(f"film is of type {type(film).__name__}; it takes a path, a Video, a Take or a Run")
     file = open_film(film)
-    total = round(file.seconds * file.fps)
+    total = round(file.seconds * file.fps) or sum(1 for _ in stream_frames(file, fps=file.fps, side=32, seconds=LONG))
     spans = [frames_of(part, unit, file.fps, total) for part in keep]
     last = max(stop for _, stop in spans)
     shrink = min(1.0, SIDE / max(file.height, file.width))
@@ -81,6 +85,8 @@ def parts_of(film, keep, unit: str) -> tuple[Video, tuple[str, ...]]:
     stream = stream_frames(file, fps=file.fps, side=SIDE, seconds=(last + 1) / file.fps)
     kept = {number: frame for number, frame in enumerate(stream) if any(a <= number < b for a, b in spans)}
     frames = [kept[k] for a, b in spans for k in range(a, b) if k in kept]
+    if not frames:
+        raise ValueError(f"keep has nothing of {file.path.name} that can be decoded: it is shorter than it says")
     notes = (f"the sound of {file.path.name} is dropped: films here are silent",) if has_sound(file.path) else ()
     return Video(np.stack(frames), file.fps), notes
 
@@ -91,7 +97,7 @@ def frames_of(part, unit: str, fps: float, count: int) -> tuple[int, int]:
         start, stop = part
     except (TypeError, ValueError):
         raise ValueError(f"keep has {part!r}; each part is (start, stop)") from None
-    kind, scale = (int, 1) if unit == "frames" else ((int, float), fps)
+    kind, scale = (numbers.Integral, 1) if unit == "frames" else (numbers.Real, fps)
     for value in (start, stop):
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < 1e9):
             raise ValueError(f"keep has {part!r}; with unit={unit!r} it takes numbers of 0 or more, or None"
@@ -99,15 +105,15 @@ def frames_of(part, unit: str, fps: float, count: int) -> tuple[int, int]:
     first = 0 if start is None else round(start * scale)
     last = count if stop is None else round(stop * scale)
     if not 0 <= first < last <= count:
-        why = "beyond the film" if last > count or first >= count else "of no length"
-        raise ValueError(f"keep has {part!r}, which is {why}: the film has {count} frames, {count / fps:g} s; a part "
-                         "ends after it starts")
+        why = "ends before it starts" if last < first else "lies beyond the film" if last > count or first >= count \
+            else "has no length"
+        raise ValueError(f"keep has {part!r}, which {why}: the film has {count} frames, {count / fps:g} s")
     return first, last
 
 
 def check_speed(speed) -> None:
     lowest, highest = PACES
-    if not isinstance(speed, (int, float)) or isinstance(speed, bool) or not lowest <= speed <= highest:
+    if not isinstance(speed, numbers.Real) or isinstance(speed, bool) or not lowest <= speed <= highest:
         raise ValueError(f"speed={speed!r} does not fit; it takes {lowest:g} to {highest:g}")
 
 
@@ -127,7 +133,7 @@ def pace(video: Video, speed: float) -> Video:
         count = 1 + int((len(video.frames) - 1) / speed + 1e-6)
         cuts = cuts_at(relabelled, SHUTTER * video.fps)
         frames = np.stack([exposed(moments, cuts, SHUTTER * k) for k in range(count)])
-    return dataclasses.replace(video, frames=frames, timings={})
+    return recorded(video, frames)
 
 
 def resampled(stream: Stream, fps: float) -> UInt8[np.ndarray, "t h w 3"]:

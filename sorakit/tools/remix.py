@@ -1,27 +1,28 @@
-"""Video to video: a film is part-noised and denoised again with other words; what was not asked to change stays."""
+"""Video to video: a film is part-noised and denoised with other words; what was not asked to change stays."""
 
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
 from sorakit.latent.autoencoder import SPACE, TIME
 from sorakit.pipeline import Pipeline
 from sorakit.synthesis.colour import Look
-from sorakit.synthesis.finish import to_bytes
 from sorakit.synthesis.stream import Stream
 from sorakit.tools.formats import Format
-from sorakit.tools.shot import Take, decode, finish, prompt_for, read
+from sorakit.tools.shot import Take, decode, finish, path_of, phase, prompt_for, read, release, within
 from sorakit.tools.windows import Timeline, fill
+from sorakit.types import Video
 
-STRENGTHS = {"subtle": 0.3, "mild": 0.5, "strong": 0.8}      # share of the denoising that is done anew
+STRENGTHS = {"subtle": 0.7, "mild": 0.88, "strong": 0.96}     # the diffusion time that the film is noised to
 
 
 @dataclass(frozen=True)
@@ -57,19 +58,22 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
     Args:
         film: a path, a `Video`, a `Take` or a `Run`.
         prompt: what it is to show; without one, what it shows, with the style's words.
-        strength: "subtle", "mild", "strong" or 0 to 1, the share of the denoising that is done anew: 0 gives the film
-            back as the autoencoder sees it, 1 is a new film (that of `pipe(prompt, seed=seed)`, up to 2 s).
+        strength: "subtle", "mild", "strong" or 0 to 1, the diffusion time that the film is noised to before it is
+            denoised with the new words: 0 gives the film back as the autoencoder sees it, 1 is a new film (that of
+            `pipe(prompt, seed=seed)`, up to 2 s). Light and place change from about 0.9 on. What the film's own prompt
+            and the new one do not say differently is held on to (see `shot.Anchored`), and let go of near 1.
         style: one of STYLES, or a Style of your own. Its grade grows with strength.
         region: where it may change: (left, top, right, bottom) from 0 to 1, or a mask (h, w) or (t, h, w) of any size.
-            Outside of it every pixel stays; towards its edge the change fades out.
+            Outside of it every pixel stays (but for the mark); towards its edge the change fades out.
+        aspect, height, width: another shape or size, by `fit`: "crop" or "pad".
 
     Raises ValueError for what does not fit, naming the argument.
     """
     share = strength_of(strength)
     chosen = style_of(style)
-    format = None if aspect is None and height is None and width is None else Format.of(aspect or "16:9", height, width)
-    source = read(pipe, "film", film, format, fit)
-    prompt, notes = prompt_for(prompt, source, pipe)
+    with phase(progress, "read"):
+        source = read(pipe, "film", film, None, fit, aspect=aspect, height=height, width=width)
+        (own, _), (prompt, notes) = prompt_for("", source, pipe), prompt_for(prompt, source, pipe)
     if chosen:
         prompt, negative = f"{prompt}, {chosen.words}", ", ".join(filter(None, (negative, chosen.negative)))
     known = source.latents
@@ -77,18 +81,20 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
     mask = torch.full_like(known[:, 0], share == 0, dtype=torch.bool)
     if area is not None:
         mask |= ~cells_of(area).to(mask.device)
-    timeline = Timeline(source.format, known, mask, ((0, prompt),), known if share < 1 else None, share or 1.0)
+    timeline = Timeline(source.format, known, mask, ((0, prompt),), known if share < 1 else None, share or 1.0, own)
     pipe.safety.screen(pipe.prompt(prompt, negative=negative))
-    latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
-                         progress=progress)
-    frames = to_bytes(decode(pipe, latents))
-    video = finish(pipe, frames, source.format, prompt=prompt)
-    if chosen and chosen.look and share:
-        video = graded(video, chosen.look, share)
-    if area is not None:
-        untouched = finish(pipe, source.pictures(pipe)[:len(frames)], source.format)
-        video = composed(untouched, video, area)
-    video = pipe.safety.release(video, model=pipe.model, seed=seed)
+    with within(pipe, known.shape[2], source.format):
+        latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
+                             progress=progress)
+        with phase(progress, "finish"):
+            video = finish(pipe, decode(pipe, latents), source.format, prompt=prompt)
+            if chosen and chosen.look and share:
+                video = graded(video, chosen.look, share)
+            if area is not None:
+                video = composed(source.untouched(video.fps), video, area)
+            if area is not None or (chosen and chosen.look):       # what other tools go on from is what is seen here
+                latents = read(pipe, "film", video, source.format).latents
+            video = release(pipe, video, seed, made_from=path_of(film), edited=True)
     asked = {"prompt": prompt, "strength": share, "style": style if isinstance(style, str) else None, "seed": seed}
     return Take(video, "remix", asked, runs, latents, source.notes + notes)
 
@@ -96,7 +102,7 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
 def strength_of(strength: str | float) -> float:
     """Raises ValueError for another name, or a number outside of 0 to 1."""
     share = STRENGTHS.get(strength) if isinstance(strength, str) else strength
-    if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1:
+    if not isinstance(share, numbers.Real) or isinstance(share, bool) or not 0 <= share <= 1:
         raise ValueError(f"strength={strength!r} is not one of {', '.join(STRENGTHS)}, nor a number from 0 to 1")
     return float(share)
 
@@ -104,12 +110,12 @@ def strength_of(strength: str | float) -> float:
 def style_of(style: str | Style | None) -> Style | None:
     if style is None or isinstance(style, Style):
         return style
-    if style not in STYLES:
+    if not isinstance(style, str) or style not in STYLES:
         raise ValueError(f"style={style!r} is not one of {', '.join(STYLES)}; a Style of your own goes, too")
     return STYLES[style]
 
 
-def graded(video, look: str, share: float):
+def graded(video: Video, look: str, share: float) -> Video:
     return Look(look, round(min(1.0, 1.25 * share), 3))(Stream.of(video)).video(video.prompt)
 
 
@@ -121,7 +127,8 @@ def area_of(region, frames: int, format: Format) -> Float[np.ndarray, "t h w"]:
     h, w = format.native_height, format.native_width
     if isinstance(region, (tuple, list)) and len(region) == 4:
         left, top, right, bottom = region
-        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        real = all(isinstance(side, numbers.Real) for side in region)
+        if not real or not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise ValueError(f"region={tuple(region)!r} is no area; it takes (left, top, right, bottom), each from 0 "
                              "to 1, left before right and top above bottom")
         area = np.zeros((1, h, w), np.float32)
@@ -146,9 +153,9 @@ def cells_of(area: Float[np.ndarray, "t h w"]) -> Bool[Tensor, "1 k i j"]:
     return F.max_pool3d(area, (TIME, SPACE, SPACE))[:, 0] > 0
 
 
-def composed(untouched, changed, area: Float[np.ndarray, "t h w"]):
+def composed(untouched: UInt8[np.ndarray, "t h w 3"], changed: Video, area: Float[np.ndarray, "t h w"]) -> Video:
     """The changed film within the area, the untouched one outside of it, and a soft edge inside of it."""
-    frames = untouched.frames.copy()
+    frames = untouched[:len(changed.frames)].copy()
     h, w = frames.shape[1:3]
     soft = max(1, round(min(h, w) / 40))
     places = np.linspace(0, len(area) - 1, len(frames)).round().astype(int)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import math
+import numbers
 import re
 import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,24 +17,26 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from sorakit.diffusion.sampler import shifted
+from sorakit.diffusion.sampler import schedule, shifted, velocities
 from sorakit.latent.autoencoder import TIME
 from sorakit.pipeline import Pipeline, check_number
 from sorakit.prompt.files import open_film, stream_frames
 from sorakit.prompt.image import look as look_at
 from sorakit.run import Run
 from sorakit.synthesis.assembly import Assembly
-from sorakit.synthesis.colour import Look
-from sorakit.synthesis.finish import to_bytes
+from sorakit.synthesis.finish import HEIGHTS, to_bytes
 from sorakit.synthesis.rate import FrameRate
 from sorakit.synthesis.stream import Stream
 from sorakit.tools.formats import Format, fitted
-from sorakit.types import NATIVE_FPS, Reference, Video
+from sorakit.types import NATIVE_FPS, Conditioning, Reference, Verdict, Video
 from sorakit.videofile import find_ffmpeg
 
 LONGEST = 60.0                   # seconds of a film that a tool reads
 PER_SECOND = NATIVE_FPS / TIME   # latents
 READ_SIDE = 512                  # longer side at which films are read for the models
+NAMED = (".mp4", ".mov", ".gif", ".png", ".jpg", ".jpeg", ".webp")             # kinds of files that C2PA can name
+WALK = 3.0                       # shift of the times of a film that is part-noised
+FREE = 64                        # power of the strength by which a film is let go of
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +73,11 @@ class Given:
     format: Format
     known: Float[Tensor, "1 c k i j"]            # where the mask is True
     mask: Bool[Tensor, "1 k i j"]
-    start: Float[Tensor, "1 c k i j"] | None = None          # latents that are part-noised, by strength
-    strength: float = 1.0                        # share of the denoising that is done: 1 starts from noise alone
+    start: Float[Tensor, "1 c k i j"] | None = None          # latents that are part-noised
+    strength: float = 1.0                        # the time that start is noised to: 1 starts from noise alone
+    anchor: str | None = None                    # what start shows, if it is to stay where the prompts do not differ
     circular: bool = False                       # the last latent is followed by the first
+    verdict: Verdict | None = None               # of the picture that it goes on from
 
 
 @dataclass
@@ -85,33 +91,46 @@ class Guided(Pipeline):
         return cls(**{f.name: getattr(pipe, f.name) for f in dataclasses.fields(Pipeline)}, given=given)
 
     def stages(self, do, prompt, *, negative="", seed=0, steps=None, guidance=None) -> Video:
-        latents, brief = self.sample(do, prompt, negative=negative, seed=seed, steps=steps, guidance=guidance)
+        latents, verdict = self.sample(do, prompt, negative=negative, seed=seed, steps=steps, guidance=guidance)
         frames = do("decode", self.decode, latents.values)
-        video = do("synthesis", finish, self, frames, self.given.format, prompt=brief.prompt)
-        video = do("release", self.safety.release, video, model=self.model, seed=seed)
-        return dataclasses.replace(video, timings=do.timings)
+        video = do("synthesis", finish, self, frames, self.given.format, prompt=verdict.brief.prompt)
+        video = do("release", release, self, video, seed, self.given.verdict)
+        return dataclasses.replace(video, timings=do.timings, notes=verdict.notes)
 
     def sample(self, do, prompt, *, negative="", seed=0, steps=None, guidance=None):
-        """The stages up to the latents: `Latents` and the brief that they were made for."""
+        """The stages up to the latents: `Latents` and the verdict on the brief that they were made for."""
         sampler, network, steps, guidance = self.plan(steps, guidance, negative)
         brief = do("prompt", self.prompt, prompt, negative=negative)
         verdict = do("screen", self.safety.screen, brief)
         conditioning = do("text", self.text_encoder, verdict.brief)
         known, mask = do("known", self.laid)
         times = times_from(self.given.strength, steps, sampler.shift)
-        latents = do("diffusion", sampler, Circular(network) if self.given.circular else network,
-                     self.noised(times[0], seed), conditioning, known, mask, steps=len(times) - 1, guidance=guidance,
-                     fps=NATIVE_FPS, times=times)
-        return latents, verdict.brief
+        noise = self.drawn(seed)
+        if self.given.circular:
+            network = Circular(network)
+        if self.given.anchor is not None and self.given.start is not None:
+            own = self.text_encoder(self.prompt(self.given.anchor, negative=negative))
+            network = Anchored(network, self.given.start, noise, own, guidance, 1 - times[0] ** FREE)
+        latents = do("diffusion", sampler, network, self.noised(noise, times[0]), conditioning, known, mask,
+                     steps=len(times) - 1, guidance=guidance, fps=NATIVE_FPS, times=times)
+        return latents, verdict
+
+    def steps_of(self, steps: int | None = None, guidance: float | None = None, negative: str = "") -> int:
+        """How many denoising steps that makes."""
+        sampler, _, steps, _ = self.plan(steps, guidance, negative)
+        return len(times_from(self.given.strength, steps, sampler.shift)) - 1
 
     def laid(self):
         """The known latents and where they are, or (None, None) if nothing is known."""
         return (self.given.known, self.given.mask) if self.given.mask.any() else (None, None)
 
-    def noised(self, t: float, seed: int) -> Float[Tensor, "1 c k i j"]:
-        """Where the window starts, drawn on the CPU: the same as the plain pipeline's for the same shape and seed."""
-        check_number("seed", seed, 0, 2**63 - 1, int)
-        noise = torch.randn(self.given.known.shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
+    def drawn(self, seed: int) -> Float[Tensor, "1 c k i j"]:
+        """Noise, drawn on the CPU: the same as the plain pipeline's for the same shape and seed."""
+        check_number("seed", seed, 0, 2**63 - 1, numbers.Integral)
+        return torch.randn(self.given.known.shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
+
+    def noised(self, noise: Float[Tensor, "b c k i j"], t: float) -> Float[Tensor, "b c k i j"]:
+        """Where the window starts."""
         return noise if self.given.start is None else (1 - t) * self.given.start + t * noise
 
     def decode(self, latents: Float[Tensor, "1 c k i j"]) -> Float[Tensor, "1 3 t h w"]:
@@ -137,10 +156,42 @@ class Circular:
         return velocity[:, :, self.reach:self.reach + k]
 
 
+@dataclass(frozen=True)
+class Anchored:
+    """A network that leaves a film as it is but for what its prompt and the new one say differently.
+
+    At each time it is also asked for the velocity of the source, part-noised, with the source's own words. The true
+    one is known, and what the network is wrong by there, it is held to be wrong by here: errors cancel, and with the
+    same words the source comes out. It is FlowEdit (Kulikov et al. 2024, arXiv:2412.08629) with one noise throughout.
+    """
+
+    network: Any
+    source: Float[Tensor, "1 c k i j"]
+    noise: Float[Tensor, "1 c k i j"]
+    words: Conditioning                          # of the source
+    guidance: float
+    hold: float = 1.0                            # share of that error that is taken off
+
+    def __call__(self, x, t, words, word_mask, fps=NATIVE_FPS, span=None):
+        more = {} if span is None else {"span": span}
+        velocity = self.network(x, t, words, word_mask, fps, **more)
+        t, span = t[:1], None if span is None else span[:1]
+        there = (1 - t[:, None]) * self.source + t[:, None] * self.noise
+        with_words, without = velocities(self.network, there, t, self.words, self.guidance, fps, span)
+        own = with_words if without is None else without + self.guidance * (with_words - without)
+        return velocity + self.hold * (self.noise - self.source - own)
+
+
 def times_from(strength: float, steps: int, shift: float) -> list[float]:
-    """Times of the last `strength` of the schedule's steps, from where the film is part-noised to 0."""
+    """Times of the steps from `strength`, the time that a film is noised to, down to 0; all of the schedule from 1.
+
+    A share `strength` of the steps is made. Below 1 the schedule is shifted by WALK, not by the sampler's own shift,
+    which hardly stops where a film still shows its layout.
+    """
+    if strength == 1:
+        return schedule(steps, shift)
     left = max(1, round(steps * strength))
-    return [shifted(strength * (1 - k / left), shift) for k in range(left + 1)]
+    return [strength * shifted(1 - k / left, WALK) for k in range(left + 1)]
 
 
 # --- latents ----------------------------------------------------------------------------------------
@@ -148,8 +199,7 @@ def times_from(strength: float, steps: int, shift: float) -> list[float]:
 
 def latent_count(name: str, seconds, longest: float = LONGEST) -> int:
     """Latents that so many seconds take, beside the first. Raises ValueError for what is no length."""
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not math.isfinite(seconds) \
-            or not 0 < seconds <= longest:
+    if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool) or not 0 < seconds <= longest:
         raise ValueError(f"{name}={seconds!r} does not fit; it takes seconds above 0, up to {longest:g}")
     return max(1, round(seconds * PER_SECOND))
 
@@ -180,17 +230,60 @@ def decode_loop(pipe: Pipeline, ring: Float[Tensor, "1 c k i j"]) -> Float[Tenso
     return pipe.autoencoder.decode(ring[:, :, lead])[:, :, -TIME * ring.shape[2]:]
 
 
-def finish(pipe: Pipeline, frames, format: Format, *, prompt: str = "", look: str | None = None,
-           fps: float = NATIVE_FPS) -> Video:
-    """Stage 5 at any size, with a look laid over it."""
+def finish(pipe: Pipeline, frames, format: Format, *, prompt: str = "") -> Video:
+    """Stage 5 at any size."""
     size = format.height, format.width
-    stream = pipe.synthesis.finished(pipe.synthesis.stream(frames, size, fps), size)
-    return (Look(look)(stream) if look else stream).video(prompt)
+    return pipe.synthesis.finished(pipe.synthesis.stream(frames, size, NATIVE_FPS), size).video(prompt)
 
 
-def deliver(pipe: Pipeline, frames, format: Format, *, prompt: str, seed: int, look: str | None = None) -> Video:
-    """Stages 5 and 6: from the models' frames to a film that is marked."""
-    return pipe.safety.release(finish(pipe, frames, format, prompt=prompt, look=look), model=pipe.model, seed=seed)
+def deliver(pipe: Pipeline, frames, format: Format, *, prompt: str, seed: int, verdict: Verdict | None = None,
+            made_from: tuple[str, ...] = (), edited: bool = False) -> Video:
+    """Stages 5 and 6: from the models' frames to a film that is marked. See `release` for the last three."""
+    return release(pipe, finish(pipe, frames, format, prompt=prompt), seed, verdict, made_from, edited)
+
+
+def release(pipe: Pipeline, video: Video, seed: int, verdict: Verdict | None = None, made_from: tuple[str, ...] = (),
+            edited: bool = False) -> Video:
+    """Stage 6. made_from are the files that a film was made of; edited, if it is still the first of them."""
+    actions = ("c2pa.edited",) if edited and made_from else ("c2pa.created",)
+    return pipe.safety.release(video, model=pipe.model, seed=seed, verdict=verdict, actions=actions,
+                               made_from=made_from)
+
+
+def recorded(video: Video, frames: UInt8[np.ndarray, "t h w 3"]) -> Video:
+    """A film with frames that are no longer all and only its own, and with that said in what it is signed with."""
+    origin = video.origin and video.origin.after("c2pa.edited")
+    return dataclasses.replace(video, frames=frames, origin=origin, timings={})
+
+
+def path_of(film) -> tuple[str, ...]:
+    """The path of a picture or film, if it is a file that a manifest can name."""
+    known = isinstance(film, (str, Path)) and Path(film).suffix.lower() in NAMED
+    return (str(Path(film).expanduser().absolute()),) if known else ()
+
+
+def within(pipe: Pipeline, count: int, format: Format, films: int = 1):
+    """The pipeline's limits, for films of so many latents; see `Pipeline.within`."""
+    return pipe.within((count - 1) / PER_SECOND, format.height, format.width, films)
+
+
+def screened(pipe: Pipeline, prompt: str, negative: str = "", pictures: Iterable[np.ndarray] = ()) -> Verdict:
+    """What stage 6 says to a prompt and to each picture that is given with it. Raises Refused."""
+    brief = pipe.prompt(prompt, negative=negative)
+    verdict = pipe.safety.screen(brief)
+    for picture in pictures:
+        verdict = pipe.safety.screen(dataclasses.replace(brief, image=picture))
+    return verdict
+
+
+@contextlib.contextmanager
+def phase(progress: Callable[[str, int, int], None] | None, name: str) -> Iterator[None]:
+    """Tells of work that has no steps."""
+    if progress:
+        progress(name, 0, 1)
+    yield
+    if progress:
+        progress(name, 1, 1)
 
 
 # --- films that go in -------------------------------------------------------------------------------
@@ -203,47 +296,51 @@ class Source:
     latents: Float[Tensor, "1 c k i j"]
     format: Format
     prompt: str
+    film: Any = field(repr=False)                # what was given
+    fit: str = "crop"
     notes: tuple[str, ...] = ()
     frames: UInt8[np.ndarray, "t h w 3"] | None = field(default=None, repr=False)     # None if latents came
 
     def pictures(self, pipe: Pipeline) -> UInt8[np.ndarray, "t h w 3"]:
         return self.frames if self.frames is not None else to_bytes(decode(pipe, self.latents))
 
+    def untouched(self, fps: float) -> UInt8[np.ndarray, "t h w 3"]:
+        """The film's own frames, at the size in which it is delivered."""
+        video, _, _ = film_of("film", self.film, max(self.format.height, self.format.width))
+        return fitted(FrameRate(fps)(Stream.of(video)).frames(), self.format.height, self.format.width, self.fit)
 
-def read(pipe: Pipeline, name: str, film, format: Format | None = None, fit: str = "crop", *, least: int = 1) -> Source:
-    """A path, `Video`, `Take` or `Run` as latents; its own shape and size are kept unless there is a format.
+
+def read(pipe: Pipeline, name: str, film, format: Format | None = None, fit: str = "crop", *,
+         aspect: str | None = None, height: int | None = None, width: int | None = None) -> Source:
+    """A path, `Video`, `Take` or `Run` as latents; its own shape and size are kept unless there is a format, or an
+    aspect or size.
 
     A Take or Run of the same shape gives its own latents, so that nothing is lost; everything else is encoded.
-    Raises ValueError naming the argument for anything else, and for films of fewer than `least` latents.
+    Raises ValueError naming the argument for anything else.
     """
     latents = film.latents if isinstance(film, Take) else film.latents.values if isinstance(film, Run) else None
-    video, notes = (film.video, ()) if isinstance(film, (Take, Run)) else film_of(name, film)
-    format = format or own_format(video.height, video.width)
-    source = None
+    video, size, notes = film_of(name, film)
+    format = format or format_of(size, aspect, height, width)
     if latents is not None and tuple(latents.shape[-2:]) == format.cells:
-        source = Source(latents, format, video.prompt, notes)
-    else:
-        stream = FrameRate(NATIVE_FPS)(Stream.of(video))
-        frames = fitted(stream.frames(), format.native_height, format.native_width, fit)
-        source = Source(encode(pipe, frames), format, video.prompt, notes, frames)
-    if source.latents.shape[2] < least:
-        raise ValueError(f"{name} is too short: {video.seconds:.2f} s; this takes {least / PER_SECOND:g} s or more")
-    return source
+        return Source(latents, format, video.prompt, film, fit, notes)
+    frames = fitted(FrameRate(NATIVE_FPS)(Stream.of(video)).frames(), format.native_height, format.native_width, fit)
+    return Source(encode(pipe, frames), format, video.prompt, film, fit, notes, frames)
 
 
-def film_of(name: str, film, **reading) -> tuple[Video, tuple[str, ...]]:
-    """A path or a `Video` as a Video, and what is to be said of it."""
+def film_of(name: str, film, side: int = READ_SIDE) -> tuple[Video, tuple[int, int], tuple[str, ...]]:
+    """A film, its own height and width, and what is to be said of it; files are read at up to `side` pixels."""
+    if isinstance(film, (Take, Run)):
+        film = film.video
     if isinstance(film, Video):
-        return film, ()
+        return film, (film.height, film.width), ()
     if not isinstance(film, (str, Path)):
         raise ValueError(f"{name} is of type {type(film).__name__}; it takes a path, a Video, a Take or a Run")
     file = open_film(film)
     notes = (f"the sound of {file.path.name} is dropped: films here are silent",) if has_sound(file.path) else ()
     if file.seconds > LONGEST:
         notes += (f"{file.path.name} is {file.seconds:.0f} s long; the first {LONGEST:g} s are read",)
-    frames = np.stack(list(stream_frames(file, fps=NATIVE_FPS, side=READ_SIDE, seconds=LONGEST)))
-    video = Video(frames, NATIVE_FPS)
-    return video, notes
+    frames = np.stack(list(stream_frames(file, fps=NATIVE_FPS, side=side, seconds=LONGEST)))
+    return Video(frames, NATIVE_FPS), (file.height, file.width), notes
 
 
 def has_sound(path: Path) -> bool:
@@ -252,10 +349,13 @@ def has_sound(path: Path) -> bool:
     return re.search(r"Stream #0.*?: Audio", done.stderr.decode(errors="replace")) is not None
 
 
-def own_format(height: int, width: int) -> Format:
-    """The format of a picture or film of this size, even, and no larger or smaller than can be delivered."""
-    scale = min(1.0, 2160 / height) if height >= 64 and width >= 64 else 64 / min(height, width)
-    return Format.of("1:1", max(64, 2 * round(height * scale / 2)), max(64, 2 * round(width * scale / 2)))
+def format_of(size: tuple[int, int], aspect: str | None, height: int | None, width: int | None) -> Format:
+    """The format that is asked for; where only a height is, in the shape of a picture or film of this size, and where
+    nothing is, of this size: even, and no larger or smaller than can be delivered."""
+    if aspect is not None or height is not None or width is not None:
+        return Format.of(aspect or f"{size[1]}:{size[0]}", height, width)
+    scale = min(1.0, HEIGHTS[1] / size[0]) if min(size) >= HEIGHTS[0] else HEIGHTS[0] / min(size)
+    return Format.of("1:1", *(max(HEIGHTS[0], 2 * round(side * scale / 2)) for side in size))
 
 
 # --- words for what was given without any --------------------------------------------------------------

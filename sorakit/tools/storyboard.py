@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import numbers
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,23 @@ from sorakit.prompt.files import read_image
 from sorakit.prompt.image import look as look_at
 from sorakit.synthesis.finish import to_bytes
 from sorakit.tools.animate import with_pictures
-from sorakit.tools.formats import Format
-from sorakit.tools.shot import LONGEST, PER_SECOND, Take, decode, deliver, encode, latent_count, read, words_of
-from sorakit.tools.windows import Timeline, fill
+from sorakit.tools.formats import FITS, Format
+from sorakit.tools.shot import (
+    LONGEST,
+    PER_SECOND,
+    Take,
+    decode,
+    deliver,
+    encode,
+    latent_count,
+    path_of,
+    phase,
+    read,
+    screened,
+    within,
+    words_of,
+)
+from sorakit.tools.windows import Timeline, fill, spans
 from sorakit.types import NATIVE_FPS, Video
 
 TRANSITIONS = ("smooth", "cut")
@@ -37,7 +53,7 @@ class Card:
     transition: str | None = None    # how the film comes to this card: "smooth" or "cut"; None is the board's own
 
     def __post_init__(self):
-        if not isinstance(self.at, (int, float)) or isinstance(self.at, bool) or not 0 <= self.at <= LONGEST:
+        if not isinstance(self.at, numbers.Real) or isinstance(self.at, bool) or not 0 <= self.at <= LONGEST:
             raise ValueError(f"at={self.at!r} does not fit; it takes seconds from 0 to {LONGEST:g}")
         if not isinstance(self.text, str):
             raise ValueError(f"text is of type {type(self.text).__name__}; it takes a string")
@@ -72,11 +88,17 @@ class Storyboard:
     def __post_init__(self):
         latent_count("seconds", self.seconds)
         check_transition(self.transition)
+        if isinstance(self.cards, (str, Card)) or not all(isinstance(card, Card) for card in self.cards):
+            raise ValueError(f"cards={self.cards!r} do not fit; a storyboard takes a list of Cards")
         cards = tuple(sorted(self.cards, key=lambda card: card.at))
         if not cards:
             raise ValueError("cards is empty; a storyboard takes one card or more")
+        if not isinstance(self.prompt, str):
+            raise ValueError(f"prompt is of type {type(self.prompt).__name__}; it takes a string")
+        if self.fit not in FITS:
+            raise ValueError(f"fit={self.fit!r} is not one of {', '.join(FITS)}")
         for one, two in zip(cards, cards[1:]):
-            if round(one.at * PER_SECOND) == round(two.at * PER_SECOND):
+            if two.at - one.at < 1 / PER_SECOND - 1e-9:
                 raise ValueError(f"cards at {one.at:g} and {two.at:g} s are less than {1 / PER_SECOND:g} s apart")
         if cards[-1].at > self.seconds:
             raise ValueError(f"the card at {cards[-1].at:g} s lies beyond the film's {self.seconds:g} s")
@@ -91,22 +113,33 @@ class Storyboard:
         format = Format.of(self.aspect, self.height, self.width)
         for text in {text for shot in self.shots for _, text in self.prompts(shot)}:
             pipe.safety.screen(pipe.prompt(text, negative=negative))
-        how = {"seed": self.seed, "negative": negative, "steps": steps, "guidance": guidance, "keep": keep}
-        parts, runs, notes, latents = [], (), (), None
-        for shot in self.shots:
-            timeline, said = self.timeline(pipe, shot, format)
-            latents, made = fill(pipe, timeline, progress=progress, **how)
-            parts.append(to_bytes(decode(pipe, latents))[:shot.frames])
-            runs, notes = runs + made, notes + said
-        title = "; ".join(dict.fromkeys(text for shot in self.shots for _, text in self.prompts(shot)))
-        video = deliver(pipe, np.concatenate(parts), format, prompt=title, seed=self.seed)
+        how = {"seed": self.seed, "negative": negative, "steps": steps, "guidance": guidance, "keep": keep,
+               "progress": progress}
+        with phase(progress, "read"):
+            laid = [self.timeline(pipe, shot, format) for shot in self.shots]
+        windows = sum(len(spans(timeline.mask, timeline.prompts)) for timeline, _ in laid)
+        parts, runs, latents = [], (), None
+        with within(pipe, 1 + latent_count("seconds", self.seconds), format):
+            for shot, (timeline, _) in zip(self.shots, laid):
+                latents, made = fill(pipe, timeline, past=len(runs), windows=windows, **how)
+                parts.append(to_bytes(decode(pipe, latents))[:shot.frames])
+                runs += made
+            title = "; ".join(dict.fromkeys(text for timeline, _ in laid for _, text in timeline.prompts))
+            with phase(progress, "finish"):
+                seen = next((timeline.verdict for timeline, _ in laid if timeline.verdict), None)
+                given = (path for card in self.cards for path in path_of(card.image) + path_of(card.video))
+                video = deliver(pipe, np.concatenate(parts), format, prompt=title, seed=self.seed, verdict=seen,
+                                made_from=tuple(dict.fromkeys(given)))
+        notes = (note for _, said in laid for note in said)
         return Take(video, "storyboard", self.to_dict(lenient=True), runs, latents if len(parts) == 1 else None,
                     tuple(dict.fromkeys(notes)))
 
-    def preview(self, pipe: Pipeline, *, steps: int = 2, tile: int = 160) -> UInt8[np.ndarray, "h w 3"]:
+    def preview(self, pipe: Pipeline, *, steps: int = 2, tile: int = 160, progress=None
+                ) -> UInt8[np.ndarray, "h w 3"]:
         """A contact sheet from one or two steps: each card's moment, in order, before the film itself is made."""
         quick = dataclasses.replace(self, height=None, width=None)
-        video = quick.film(pipe, steps=steps).video
+        plain = dataclasses.replace(pipe, limits=None)               # a sheet is no film: it does not count
+        video = quick.film(plain, steps=steps, progress=progress).video
         ends = [card.at for card in self.cards[1:]] + [self.seconds]
         moments = [card.at if card.image is not None else (card.at + end) / 2 for card, end in zip(self.cards, ends)]
         shown = [min(len(video.frames) - 1, round(moment * video.fps)) for moment in moments]
@@ -127,8 +160,7 @@ class Storyboard:
 
     def prompts(self, shot: Shot) -> tuple[tuple[int, str], ...]:
         """(first latent, words) of a shot; a picture without words goes on with those before it."""
-        said = [(round((card.at - shot.start) * PER_SECOND), card.text.strip()) for card in shot.cards
-                if card.text.strip()]
+        said = [(shot.place(card.at), card.text.strip()) for card in shot.cards if card.text.strip()]
         before = [card.text.strip() for card in self.cards if card.text.strip() and card.at < shot.start]
         if not said or said[0][0] > 0:
             said.insert(0, (0, before[-1] if before else said[0][1] if said else ""))
@@ -148,11 +180,11 @@ class Storyboard:
         timeline = dataclasses.replace(Timeline.empty(pipe, format, count, ""), prompts=prompts)
         pictures = {}
         for card, after in zip(shot.cards, [*shot.cards[1:], None]):
-            place = min(count - 1, round((card.at - shot.start) * PER_SECOND))
+            place = shot.place(card.at)
             if card.image is not None:
                 pictures[place] = read_image(card.image)
             elif card.video is not None:
-                until = count if after is None else min(count, round((after.at - shot.start) * PER_SECOND))
+                until = count if after is None else shot.place(after.at)
                 source = read(pipe, "video", card.video, format, self.fit)
                 latents = source.latents
                 if place:                        # in the midst its first frame does not stand alone: it is held
@@ -162,6 +194,9 @@ class Storyboard:
                 timeline.known[:, :, place:place + latents.shape[2]] = latents
                 timeline.mask[:, place:place + latents.shape[2]] = True
                 notes += source.notes
+        if pictures:
+            verdict = screened(pipe, prompts[0][1], "", pictures.values())
+            timeline = dataclasses.replace(timeline, verdict=verdict)
         return with_pictures(pipe, timeline, pictures, self.fit), notes
 
     # --- files ---
@@ -185,11 +220,14 @@ class Storyboard:
         return {"version": VERSION, **fields, "cards": cards}
 
     def save(self, path: str | Path) -> Path:
-        """As JSON; there is a whole file or none."""
+        """As JSON; there is a whole file or none. Relative paths of pictures and films are written as from its folder.
+        """
         path = Path(path)
         beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            beside.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            board = self.to_dict()
+            board["cards"] = [rebased(card, os.curdir, path.parent) for card in board["cards"]]
+            beside.write_text(json.dumps(board, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
@@ -201,7 +239,7 @@ class Storyboard:
         try:
             fields = json.loads(Path(path).read_text(encoding="utf-8"))
             version = fields.pop("version", VERSION)
-            cards = [Card(**card) for card in fields.pop("cards")]
+            cards = [Card(**rebased(card, Path(path).parent, os.curdir)) for card in fields.pop("cards")]
             if version != VERSION:
                 raise ValueError(f"it is of version {version}; this sorakit reads version {VERSION}")
             return cls(tuple(cards), **fields)
@@ -220,6 +258,17 @@ class Shot:
     @property
     def latents(self) -> int:
         return 1 + -(-(self.frames - 1) // TIME)
+
+    def place(self, second: float) -> int:
+        """The latent of a second of the film."""
+        return min(self.latents - 1, math.floor((second - self.start) * PER_SECOND + 0.5))
+
+
+def rebased(card: dict, old: str | Path, new: str | Path) -> dict:
+    """A card whose relative paths were from the one folder, and are now from the other."""
+    return {name: os.path.relpath(Path(old) / value, new)
+            if name in ("image", "video") and not Path(value).expanduser().is_absolute() else value
+            for name, value in card.items()}
 
 
 def check_transition(transition: str) -> None:

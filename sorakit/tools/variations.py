@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,8 +15,8 @@ from torch import Tensor
 from sorakit.pipeline import Pipeline, check_number
 from sorakit.run import Record, Recorder, Run
 from sorakit.tools.formats import Format
-from sorakit.tools.shot import Given, Guided, Take, latent_count
-from sorakit.tools.windows import Timeline
+from sorakit.tools.shot import Given, Guided, Take, latent_count, phase, recorded, within
+from sorakit.tools.windows import Timeline, Told
 from sorakit.types import DenoisingStep, Latents, Video
 
 MOST = 4
@@ -24,31 +25,33 @@ GAP = 4                          # pixels between the films of a grid
 
 def variations(pipe: Pipeline, prompt: str, n: int = 4, *, seconds: float = 2.0, aspect: str = "16:9",
                height: int | None = None, width: int | None = None, seed: int = 0, negative: str = "",
-               steps: int | None = None, guidance: float | None = None) -> list[Take]:
+               steps: int | None = None, guidance: float | None = None, progress=None) -> list[Take]:
     """1 to 4 films from consecutive seeds, in one batch: the same films as one after the other.
 
     >>> grid([take.video for take in variations(pipe, "a red car on a highway", 4)])      # doctest: +SKIP
 
     Raises ValueError for what does not fit, naming the argument.
     """
-    check_number("n", n, 1, MOST, int)
-    check_number("seed", seed, 0, 2**63 - n, int)
+    check_number("n", n, 1, MOST, numbers.Integral)
+    check_number("seed", seed, 0, 2**63 - n, numbers.Integral)
     format = Format.of(aspect, height, width)
     empty = Timeline.empty(pipe, format, 1 + latent_count("seconds", seconds, 10.0), prompt)
     guided = Guided.of(pipe, Given(format, empty.known, empty.mask))
     request = {"prompt": prompt, "negative": negative, "steps": steps, "guidance": guidance}
-    recorder = Recorder(guided, ())
-    noises = [guided.noised(1.0, seed + k) for k in range(n)]
-    guided.noised = lambda t, seed: torch.cat(noises)                    # of all films at once, this one time
-    guided.sample(recorder, **request)
-    del guided.noised
-    takes = []
-    for k in range(n):
-        one = Recorder(guided, ())
-        one.taken = {name: part(record, k, n) for name, record in recorder.records.items()}
-        one.steps = [step_of(step, k) for step in recorder.steps]
-        run = Run.record(guided, (), {**request, "seed": seed + k}, one)
-        takes.append(Take(run.video, "variations", {**request, "seed": seed + k}, (run,), run.latents.values))
+    with within(pipe, empty.known.shape[2], format, n):
+        recorder = Told(guided, (), progress, 0, 1, request)
+        noises = [guided.drawn(seed + k) for k in range(n)]
+        guided.drawn = lambda seed: torch.cat(noises)                    # of all films at once, this one time
+        guided.sample(recorder, **request)
+        del guided.drawn
+        takes = []
+        with phase(progress, "finish"):
+            for k in range(n):
+                one = Recorder(guided, ())
+                one.taken = {name: part(record, k, n) for name, record in recorder.records.items()}
+                one.steps = [step_of(step, k) for step in recorder.steps]
+                run = Run.record(guided, (), {**request, "seed": seed + k}, one)
+                takes.append(Take(run.video, "variations", {**request, "seed": seed + k}, (run,), run.latents.values))
     return takes
 
 
@@ -83,6 +86,6 @@ def grid(videos: Sequence[Video]) -> Video:
         y, x = k // columns * (h + GAP), k % columns * (w + GAP)
         shown = video.frames[np.minimum(np.arange(t), len(video.frames) - 1)]
         frames[:, y:y + h, x:x + w] = shown
-    return Video(frames, first.fps, first.prompt, metadata=dict(first.metadata))
+    return recorded(first, frames)
 
 

@@ -11,14 +11,16 @@ from torch import Tensor
 
 from sorakit.latent.autoencoder import TIME
 from sorakit.pipeline import Clock, Pipeline, check_number
-from sorakit.run import Run
+from sorakit.run import Recorder, Run
 from sorakit.synthesis.assembly import Assembly
 from sorakit.synthesis.finish import to_bytes
 from sorakit.tools.formats import Format
 from sorakit.tools.shot import Given, Guided, encode_still
+from sorakit.types import DenoisingStep, Verdict
 
 WINDOW = 9                 # latents at a time: the longest films that the models learned from, of 2 s
 CONTEXT = 4                # latents that a window knows of what came before
+KEPT = 8                   # windows whose denoising steps are kept: those of some ten seconds
 STRIDE = 1_000_003         # from one window's seed to the next, so that seeds 1, 2, 3 share no noise
 
 
@@ -32,6 +34,8 @@ class Timeline:
     prompts: tuple[tuple[int, str], ...]         # (first latent, prompt), in order; the first begins at 0
     start: Float[Tensor, "1 c k i j"] | None = None
     strength: float = 1.0
+    anchor: str | None = None                    # this and the next: see `Given`
+    verdict: Verdict | None = None
 
     @classmethod
     def empty(cls, pipe: Pipeline, format: Format, count: int, prompt: str) -> Timeline:
@@ -39,34 +43,69 @@ class Timeline:
         return cls(format, known, torch.zeros_like(known[:, 0], dtype=torch.bool), ((0, prompt),))
 
 
+def spans(mask: Bool[Tensor, "1 k i j"], prompts: tuple[tuple[int, str], ...], window: int = WINDOW,
+          context: int = CONTEXT) -> list[tuple[int, int, int, int]]:
+    """Of each window that fills what is not known: where it begins and ends, and the latents that are taken from it."""
+    filled = mask.flatten(2).all(-1)[0].tolist()
+    found = []
+    while not all(filled):
+        first = filled.index(False)                                        # what is before it is finished
+        begin = max(0, first - context - 1)
+        end = min(len(filled), begin + window)
+        until = prompt_at(prompts, first, end)[1]
+        filled[first:until] = [True] * (until - first)
+        found.append((begin, end, first, until))
+    return found
+
+
 def fill(pipe: Pipeline, timeline: Timeline, *, seed: int = 0, window: int = WINDOW, context: int = CONTEXT,
-         keep=(), progress: Callable[[str, int, int], None] | None = None, **options
-         ) -> tuple[Float[Tensor, "1 c k i j"], tuple[Run, ...]]:
+         keep=(), progress: Callable[[str, int, int], None] | None = None, past: int = 0, windows: int | None = None,
+         **options) -> tuple[Float[Tensor, "1 c k i j"], tuple[Run, ...]]:
     """The timeline with all gaps filled, and the run of each window. Known latents come back as they are.
 
-    options are negative, steps and guidance, as a call of the pipeline takes them.
+    options are negative, steps and guidance, as a call of the pipeline takes them. Of many windows only the last
+    KEPT keep their steps, so that memory grows little with length. progress is told of each step; where this is not
+    all of the work, `past` windows of `windows` are behind it.
     """
     made, runs = timeline.known.clone(), []
     mask = timeline.mask.clone()
-    count = made.shape[2]
-    while not mask.all():
-        first = int((~mask).flatten(2).any(-1)[0].nonzero()[0])            # what is before it is finished
-        begin = max(0, first - context - 1)
-        end = min(count, begin + window)
-        prompt, until = prompt_at(timeline.prompts, first, end)
+    places = spans(mask, timeline.prompts, window, context)
+    windows = len(places) if windows is None else windows
+    for number, (begin, end, first, until) in enumerate(places):
+        prompt, _ = prompt_at(timeline.prompts, first, end)
         known, given = made[:, :, begin:end].clone(), mask[:, begin:end].clone()
         if begin:
             known[:, :, :1] = restarted(pipe, made[:, :, :begin + 1])
-        start = None if timeline.start is None else timeline.start[:, :, begin:end]
-        guided = Guided.of(pipe, Given(small(timeline.format), known, given, start, timeline.strength))
-        run = Run.record(guided, keep, {"prompt": prompt, "seed": seed_of(seed, len(runs)), **options})
+        start = None if timeline.start is None else timeline.start[:, :, begin:end].clone()
+        if begin and start is not None:
+            start[:, :, :1] = restarted(pipe, timeline.start[:, :, :begin + 1])
+        guided = Guided.of(pipe, Given(small(timeline.format), known, given, start, timeline.strength, timeline.anchor,
+                                       verdict=timeline.verdict))
+        request = {"prompt": prompt, "seed": seed_of(seed, number), **options}
+        run = Run.record(guided, keep, request, Told(guided, keep, progress, past + number, windows, request))
         fresh = torch.where(mask[:, None, first:until], made[:, :, first:until],
                             run.latents.values[:, :, first - begin:until - begin])
         made[:, :, first:until], mask[:, first:until] = fresh, True
         runs.append(run)
-        if progress:
-            progress("windows", until, count)
+        if number >= KEPT:
+            runs[number - KEPT].steps = []
     return made, tuple(runs)
+
+
+class Told(Recorder):
+    """A recorder that tells `progress` of each step of the diffusion."""
+
+    def __init__(self, guided: Guided, keep, progress: Callable[[str, int, int], None] | None, past: int, windows: int,
+                 request: dict):
+        super().__init__(guided, keep)
+        self.progress = progress or (lambda *_: None)
+        each = guided.steps_of(request.get("steps"), request.get("guidance"), request.get("negative", ""))
+        self.past, self.all = past * each, windows * each
+        self.progress("sample", self.past, self.all)
+
+    def _step(self, step: DenoisingStep) -> None:
+        super()._step(step)
+        self.progress("sample", self.past + len(self.steps), self.all)
 
 
 def grow(pipe: Pipeline, past: Float[Tensor, "1 c k i j"] | None, count: int, prompt: str, format: Format, *,

@@ -75,7 +75,13 @@ def _render_shard(job) -> None:
 def load_shard(path: Path) -> tuple[np.ndarray, np.ndarray, list[Scene]]:
     """Frames (n, t, h, w, 3) uint8, subject masks (n, t, h, w) bool and the scenes of a rendered shard."""
     with np.load(path) as file:
-        return file["frames"], load_masks(path), [Scene.from_json(text) for text in json.loads(str(file["scenes"]))]
+        return file["frames"], load_masks(path), load_scenes(path)
+
+
+def load_scenes(path: Path) -> list[Scene]:
+    """The scenes alone."""
+    with np.load(path) as file:
+        return [Scene.from_json(text) for text in json.loads(str(file["scenes"]))]
 
 
 def load_masks(path: Path) -> np.ndarray:

@@ -25,9 +25,10 @@ from ..prompt.words import Words
 from ..transformer.model import Transformer
 from ..types import NATIVE_FPS, Conditioning
 from ..weights import load_weights, save_weights
+from ..world.scene import Scene
 from .autoencoder import PRESETS as AUTOENCODERS
 from .autoencoder import check_preset, load_autoencoder, to_floats
-from .data import captions_of, load_masks, load_shard, render_shards
+from .data import captions_of, load_masks, load_scenes, load_shard, render_shards
 from .half import use_half_products
 from .loop import Loop, join_processes
 from .muon import Muon
@@ -37,7 +38,9 @@ PRESETS = {  # width and depth of the transformer, and how many films a step
     "base": {"width": 384, "depth": 14, "heads": 12, "batch": 512},
 }
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
-SUBJECT_WEIGHT = 3.0     # of patches that a subject fills by a quarter or more
+SUBJECT_WEIGHT = 4.0     # of patches that a subject fills by a quarter or more, once it can be seen
+PLAIN, COMMON = 3.0, 3.0 # how much more often a plain scene, and one with a common subject, is learned from
+COMMON_KINDS = {"golden retriever", "dog", "cat", "woman", "car", "dancer", "seagull", "planet"}
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
         "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
@@ -54,7 +57,7 @@ class FlowModel(nn.Module):
 
     def forward(self, latents, vectors, mask, known, noise, t, weight=None):
         words, word_mask = self.text(vectors, mask)
-        strong = self.transformer.scale / self.transformer.scale.mean()       # what is seen best counts most
+        strong = self.transformer.scale.square() / self.transformer.scale.square().mean()        # as in pixels
         return RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight, strong)
 
 
@@ -92,16 +95,17 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         weights = load_weights(start)
         model.load_state_dict({name: value for name, value in weights.flow.items() if not name.startswith("few_step.")})
         before = {"before": weights.card["flow_training"]}
-    if half and device.type == "cpu":
+    half = half and device.type == "cpu"
+    if half:
         use_half_products(model)
-    loop = Loop(out, model, optimisers(model), minutes=minutes, max_steps=max_steps, every=300)
+    loop = Loop(out, model, optimisers(model, half), minutes=minutes, max_steps=max_steps, every=300)
 
     def step(n: int):
         draw = torch.Generator().manual_seed(seed * 1_000_003 + n)
         latents, ids, mask, inside = store.batch(batch, draw, still_share)
-        weight = 1 + (SUBJECT_WEIGHT - 1) * (4 * inside).clamp(max=1)
         films = len(latents)
         known, t = draw_known((films, *latents.shape[2:]), draw), RectifiedFlow().times(films, draw)
+        weight = subject_weight(inside, t.to(device))
         mask = mask & (torch.rand(films, 1, generator=draw) >= DROP_CAPTION).to(device)
         noise = torch.randn(latents.shape, generator=torch.Generator(device).manual_seed(draw.initial_seed()),
                             device=device)
@@ -119,7 +123,17 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     return save_weights(Path(out) / "weights", eyes.state_dict(), loop.averaged(), card) if rank == 0 else Path(out)
 
 
-def optimisers(model: FlowModel) -> list[torch.optim.Optimizer]:
+def subject_weight(inside: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """How much each patch counts (b, t, h, w), by its share inside subjects and the film's time t (b,).
+
+    A subject's patches count more only where the noise no longer hides where it is (t < 0.8). Above t = 0.95 all count
+    alike: a weight that the noisy film does not tell draws the mean towards subjects, which then smear over the frame.
+    """
+    seen = ((0.95 - t) / 0.15).clamp(0, 1).view(-1, 1, 1, 1)
+    return 1 + (SUBJECT_WEIGHT - 1) * seen * (4 * inside).clamp(max=1)
+
+
+def optimisers(model: FlowModel, half: bool = False) -> list[torch.optim.Optimizer]:
     """Muon for the hidden matrices, AdamW for everything else."""
     parts = {"qkv": 3, "word_kv": 2, "in_proj_weight": 3}
     hidden, other = {1: [], 2: [], 3: []}, []
@@ -128,7 +142,8 @@ def optimisers(model: FlowModel) -> list[torch.optim.Optimizer]:
             hidden[next((n for key, n in parts.items() if key in name), 1)].append(weight)
         else:
             other.append(weight)
-    return [Muon([{"params": weights, "parts": n} for n, weights in hidden.items()], lr=MUON_LR),
+    return [Muon([{"params": weights, "parts": n} for n, weights in hidden.items()], lr=MUON_LR,
+                 half=half),
             torch.optim.AdamW(other, lr=ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
 
 
@@ -139,7 +154,8 @@ def optimisers(model: FlowModel) -> list[torch.optim.Optimizer]:
 class LatentStore:
     """Latents and caption tokens in memory, bucketed by shape."""
 
-    buckets: list[tuple[torch.Tensor, ...]]     # latents fp16, ids, mask, each patch's share inside subjects fp16
+    # of each shape: latents fp16, ids, mask, each patch's share inside subjects fp16, how often each is drawn
+    buckets: list[tuple[torch.Tensor, ...]]
 
     def scale(self) -> torch.Tensor:
         """The standard deviation of each channel, (c,)."""
@@ -160,9 +176,9 @@ class LatentStore:
         still, first_half = still < still_share, first_half < 0.75
         buckets = [bucket for bucket in self.buckets if still or bucket[0].shape[2] > 1]
         lengths = torch.tensor([float(len(bucket[0])) for bucket in buckets])
-        latents, ids, mask, inside = buckets[int(torch.multinomial(lengths, 1, generator=draw))]
+        latents, ids, mask, inside, often = buckets[int(torch.multinomial(lengths, 1, generator=draw))]
         size = 8 * size if still else size
-        pick = torch.randint(len(latents), (size,), generator=draw)
+        pick = torch.multinomial(often.cpu(), size, replacement=True, generator=draw)
         words = torch.randint(ids.shape[1], (size,), generator=draw)
         frames = 1 if still else latents.shape[2] // 2 + 1 if first_half else latents.shape[2]
         pick, words = pick.to(latents.device), words.to(latents.device)
@@ -199,10 +215,22 @@ def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int,
             save_file({"z": z.half().contiguous(), "ids": torch.from_numpy(ids).short().view(len(z), -1, MAX_WORDS),
                        "mask": torch.from_numpy(mask).view(len(z), -1, MAX_WORDS)}, beside)
             beside.replace(latents)
-        shard = load_file(latents) | {"inside": shares_inside(path)}
+        often = torch.tensor([how_often(scene) for scene in load_scenes(path)])
+        shard = load_file(latents) | {"inside": shares_inside(path), "often": often}
         shapes.setdefault(tuple(shard["z"].shape[1:]), []).append(shard)
-    return LatentStore([tuple(torch.cat([shard[key] for shard in shards]) for key in ("z", "ids", "mask", "inside"))
+    return LatentStore([tuple(torch.cat([shard[key] for shard in shards]) for key in ("z", "ids", "mask", "inside",
+                                                                                            "often"))
                         for shards in shapes.values()])
+
+
+def how_often(scene: Scene) -> float:
+    """How often a scene is learned from: the basics more often, so that a small model gets to know them first.
+
+    A plain scene is natural in style, in clear weather, of no particular mood and has one kind of subject.
+    """
+    plain = (scene.style, scene.weather, scene.mood) == ("natural", "clear", "neutral") and len(scene.subjects) < 2
+    common = any(subject.kind in COMMON_KINDS for subject in scene.subjects)
+    return (PLAIN if plain else 1.0) * (COMMON if common else 1.0)
 
 
 def shares_inside(path: Path) -> torch.Tensor:

@@ -6,12 +6,15 @@ import torch
 
 
 class Muon(torch.optim.Optimizer):
-    """As `torch.optim.Muon`, but with its products in fp32 on a CPU, where bf16 is hundreds of times slower.
+    """As `torch.optim.Muon`, but with its products in fp32 on a CPU, where bf16 can be hundreds of times slower: half
+    takes it there too.
 
     Takes matrices only. `parts` of a matrix (q, k and v stacked in one) are made orthogonal each for itself.
     """
 
-    def __init__(self, groups: list[dict], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.01):
+    def __init__(self, groups: list[dict], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.01,
+                 half: bool = False):
+        self.half = half
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "parts": 1})
 
     @torch.no_grad()
@@ -27,18 +30,18 @@ class Muon(torch.optim.Optimizer):
             for weights, updates in (zip(*pairs) for pairs in shapes.values()):
                 rows, columns = updates[0].shape[-2:]
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
-                for weight, update in zip(weights, orthogonal(torch.stack(updates))):
+                for weight, update in zip(weights, orthogonal(torch.stack(updates), self.half)):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
                     weight.add_(update.flatten(0, 1), alpha=-rate)
 
 
-def orthogonal(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """The nearest matrix whose singular values are about 1, by Newton-Schulz iteration; g is (..., rows, columns)."""
-    x = g.to(torch.bfloat16 if g.is_cuda else torch.float32)
+def orthogonal(g: torch.Tensor, half: bool = False, steps: int = 5) -> torch.Tensor:
+    """The nearest matrices whose singular values are about 1, by Newton-Schulz iteration; g is (..., rows, columns)."""
+    x = g.reshape(-1, *g.shape[-2:]).to(torch.bfloat16 if half or g.is_cuda else torch.float32)
     if tall := x.shape[-2] > x.shape[-1]:
-        x = x.mT
+        x = x.mT.contiguous()
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return (x.mT if tall else x).to(g.dtype)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.775, alpha=2.0315), x, beta=3.4445)
+    return (x.mT if tall else x).to(g.dtype).reshape(g.shape)

@@ -43,7 +43,6 @@ class Network(nn.Module):
 
 
 def main():
-    torch.manual_seed(0)
     words, rules = Words.load(), Rules.read()
     categories = list(rules.categories) + ["real people", "protected characters", "living artists"]
     rows = [json.loads(line) for line in PROMPTS.read_text(encoding="utf-8").splitlines()]
@@ -76,6 +75,7 @@ def main():
 
 
 def fit(words, rules, examples, categories) -> Network:
+    torch.manual_seed(0)
     vectors, mask = batch(words, rules, [text for text, _ in examples])
     targets = torch.tensor([[float(category == name) for name in categories] for _, category in examples])
     network = Network(vectors.shape[-1], len(categories))

@@ -84,6 +84,9 @@ def schedule_chart(times: Sequence[float] | int = 25, shift: float = SHIFT, at: 
     inner = [(k, t) for k, t in enumerate(times) if 0 < t < 1]
     right.plot([k for k, _ in inner], [snr(t) for _, t in inner], "o-", markersize=3.5, color=COLOURS[1])
     right.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+    if not inner:
+        right.set(ylim=(-40, 40))
+        right.text(0.5, 0.25, "no step between noise and film", ha="center", transform=right.transAxes, color="#777777")
     right.set(title="signal-to-noise ratio, ((1 - t) / t)²", ylabel="dB", xlim=left.get_xlim())
     by_step(left, right)
     if at is not None:

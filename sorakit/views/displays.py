@@ -37,8 +37,12 @@ def show_brief(brief) -> dict[str, str]:
         lines.append(f"<div>not: {html.escape(brief.negative)}</div>")
     if brief.relations:
         lines.append(f"<div>{html.escape('; '.join(map(str, brief.relations)))}</div>")
-    lines += [f'<div style="opacity:.75">{html.escape(note)}</div>' for note in brief.notes]
-    return bundle(str(brief), markup="".join(lines))
+    return bundle(str(brief), markup="".join(lines) + notes(brief.notes))
+
+
+def notes(said: tuple[str, ...]) -> str:
+    """HTML of what a film or a brief has to say of itself, a line each."""
+    return "".join(f'<div style="font-size:.9em;opacity:.8">\u2022 {html.escape(note)}</div>' for note in said)
 
 
 def _said(thing) -> str:
@@ -47,19 +51,29 @@ def _said(thing) -> str:
 
 
 def show_verdict(verdict) -> dict[str, str]:
-    prompt = verdict.brief.prompt
+    prompt = verdict.original or verdict.brief.prompt
     marks = []
     for reason in verdict.reasons:
         for words in reason.words:
             start = prompt.lower().find(words.lower())
             if start >= 0:
-                marks.append((start, start + len(words), reason.category, reason.category))
-    why = "; ".join(f"{reason.category} ({', '.join(reason.words)})" for reason in verdict.reasons)
+                marks.append((start, start + len(words), reason.category, f"{reason.category}, {_found_by(reason)}"))
+    why = "; ".join(f"{reason.category} ({', '.join(reason.words) or reason.fired})" for reason in verdict.reasons)
     colour = {"allow": "#2a9d8f", "alter": "#b8860b", "refuse": "#c0392b"}.get(verdict.decision, "#555555")
     badge = (f'<span style="background:{colour};color:white;border-radius:4px;padding:.1em .6em;margin-right:.6em">'
              f"{html.escape(verdict.decision)}</span>")
-    markup = f'<div style="line-height:2.1">{badge}{highlighted(prompt, marks)}</div><div>{html.escape(why)}</div>'
-    return bundle(f"Verdict({verdict.decision}{': ' + why if why else ''}; {prompt!r})", markup=markup)
+    lines = [f'<div style="line-height:2.1">{badge}{highlighted(prompt, marks)}</div>']
+    lines += [f"<div>{html.escape(f'{reason.category}: {_found_by(reason)}; the policy says {reason.action}')}</div>"
+              for reason in verdict.reasons]
+    if verdict.changes:
+        lines.append(f"<div>made instead: <b>{html.escape(verdict.brief.prompt)}</b></div>")
+    return bundle(f"Verdict({verdict.decision}{': ' + why if why else ''}; {verdict.brief.prompt!r})",
+                  markup="".join(lines) + notes(verdict.notes))
+
+
+def _found_by(reason) -> str:
+    sure = f", {reason.score:.2f} of at least {reason.threshold:.2f}" if reason.fired == "classifier" else ""
+    return reason.fired + sure
 
 
 def highlighted(text: str, marks: list[tuple[int, int, str, str]]) -> str:
@@ -103,7 +117,7 @@ def show_step(step) -> dict[str, str]:
 
 
 def show_video(video) -> None:
-    """A player with the film in it, then its contact sheet as a picture."""
+    """A player with the film in it and what it has to say of itself, then its contact sheet as a picture."""
     import mediapy
     from IPython.display import display
     from PIL import Image
@@ -112,8 +126,9 @@ def show_video(video) -> None:
     with tempfile.TemporaryDirectory() as folder:
         film = video.save(Path(folder) / "film.mp4").read_bytes()
     player = mediapy.html_from_compressed_video(film, round(video.width * shown), round(video.height * shown))
-    display({"text/html": player, "text/plain": repr(video)}, raw=True)
-    display(bundle(repr(video), picture=Image.fromarray(video.contact_sheet(tile=120))), raw=True)
+    text = "\n".join([repr(video), *video.notes])
+    display({"text/html": player + notes(video.notes), "text/plain": text}, raw=True)
+    display(bundle(text, picture=Image.fromarray(video.contact_sheet(tile=120))), raw=True)
 
 
 # --- runs -------------------------------------------------------------------------------------------

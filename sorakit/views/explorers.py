@@ -175,9 +175,13 @@ def denoising_state(steps: list[DenoisingStep], autoencoder, step: int, frame: i
     now = steps[step]
     film = show(now.x0)
     change = changed(film, show(steps[max(0, step - 1)].x0))
-    tiles = [show(now.x), film, rising(change, BRIGHT)]
-    return sheet([tiles], [[f"x_t, t = {now.t:.3f}", "x0, where it points", f"changed by {change.mean():.1f}"]], (),
-                 f"step {step} of {len(steps)}, latent frame {frame}; change: bright is {BRIGHT:.0f} of 255",
+    tiles, titles = [show(now.x), film], [f"x_t, t = {now.t:.3f}", "x0, where it points"]
+    caption = f"step {now.index}, latent frame {frame}"
+    if len(steps) > 1:
+        tiles.append(rising(change, BRIGHT))
+        titles.append(f"changed by {change.mean():.1f}" if step else "no step before to change from")
+        caption += f"; change: bright is {BRIGHT:.0f} of 255"
+    return sheet([tiles], [titles], (), caption,
                  cv2.INTER_NEAREST if autoencoder is None else cv2.INTER_CUBIC)
 
 
@@ -281,10 +285,10 @@ def latent_state(latents: Latents, autoencoder, view: str, channel: int) -> Imag
     values = latents.values[:1]
     if view == "channel":
         numbers = values[0, channel].float().cpu().numpy()                                       # (t, h, w)
-        limit = max(2.5 * float(values[0].float().std(correction=0)), 1e-6)
-        tiles = diverging(numbers, limit)
-        caption = f"channel {channel}: mean {numbers.mean():.2f}, standard deviation {numbers.std():.2f}; blue to " \
-                  f"red is -{limit:.1f} to {limit:.1f}"
+        mean, limit = float(numbers.mean()), max(2.5 * float(numbers.std()), 1e-6)
+        tiles = diverging(numbers - mean, limit)
+        caption = f"channel {channel}: mean {mean:.2f}, standard deviation {numbers.std():.2f}; blue to red is " \
+                  f"{mean - limit:.1f} to {mean + limit:.1f}"
     elif view == "components":
         tiles, caption = components(values), "principal components 1 to 3 as red, green and blue"
     else:
@@ -306,7 +310,8 @@ def video_state(video: Video, frame: int) -> Image.Image:
     now, before = video.frames[frame], video.frames[max(0, frame - 1)]
     moved = changed(now, before)
     return sheet([[now, rising(moved, 100.0)]],
-                 [[f"frame {frame} of {len(video.frames)}, {frame / video.fps:.2f} s", f"moved by {moved.mean():.1f}"]],
+                 [[f"frame {frame} of {len(video.frames)}, {frame / video.fps:.2f} s",
+                   f"moved by {moved.mean():.1f}" if frame else "no frame before to move from"]],
                  (), "moved: grey levels of 255 since the frame before, bright is 100", cv2.INTER_AREA,
                  Layout.of(1, 2, video.height / video.width, widest=477))
 
@@ -323,7 +328,9 @@ def explore_sampler(sampler) -> Explorer:
 
 
 def slider(name: str, greatest: int, value: int = 0) -> widgets.IntSlider:
-    return widgets.IntSlider(value, min=0, max=greatest, description=name, layout={"width": "300px"})
+    """From 0 to the greatest; not shown where there is nothing to choose from."""
+    shown = {} if greatest else {"display": "none"}
+    return widgets.IntSlider(value, min=0, max=greatest, description=name, layout={"width": "300px", **shown})
 
 
 def check(name: str) -> widgets.Checkbox:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import skia
 
-from sorakit.world.paint import RGB, Rig, blob, ellipse, limb, mix, polygon, scale, sway
+from sorakit.world.paint import PACE, RGB, Rig, blob, ellipse, limb, mix, polygon, scale, sway
 
 Motion = Callable[[float], float]                # phase -> a number
 Path2D = Callable[[float], tuple[float, float]]  # phase -> a point
@@ -120,16 +120,16 @@ def _gait(action: str, build: Build) -> Gait:
         duty, step = 0.62, 0.78 * stand
         feet = [_stride(x, step, duty, 0.20 * stand, offset)
                 for x, offset in ((hip, 0.5), (shoulder, 0.75), (hip, 0.0), (shoulder, 0.25))]
-        return Gait(0.7 * duty / step, lambda p: (0.0, wave(0.014, 0.05, 2)(p)), wave(1.5, 0.3, 2), lambda p: 1.0,
-                    tuple(feet))
+        return Gait(PACE["walk"] * duty / step, lambda p: (0.0, wave(0.014, 0.05, 2)(p)), wave(1.5, 0.3, 2),
+                    lambda p: 1.0, tuple(feet))
     if action in ("run", "fly"):  # a gallop: hind feet, extended flight, forefeet, gathered flight
         duty, step = 0.30, 0.66 * stand
         lift, reach = 0.42 * stand, 0.22 * stand
         feet = [_stride(x, step, duty, lift, offset, reach)
                 for x, offset in ((hip, 0.10), (shoulder + 0.03, 0.58), (hip, 0.0), (shoulder + 0.03, 0.47))]
         bob = wave(0.035, 0.17, 2)
-        return Gait(1.1 if action == "fly" else 1.7 * duty / step, lambda p: (0.0, bob(p) - 0.02), wave(7, 0.66),
-                    lambda p: 1.0 + wave(0.07, 0.40)(p), tuple(feet))
+        return Gait(1.1 if action == "fly" else PACE["run"] * duty / step, lambda p: (0.0, bob(p) - 0.02),
+                    wave(7, 0.66), lambda p: 1.0 + wave(0.07, 0.40)(p), tuple(feet))
     if action == "jump":  # crouch at 0, push off, tuck at 0.5, reach down; the renderer lifts the whole animal
         hind = _loop(0.0, -0.42, -0.55, -0.40, -0.20, 0.12, 0.20, 0.10), _loop(0, 0, -.10, -.28, -.38, -.30, -.12, 0)
         fore = _loop(0.0, 0.12, 0.22, 0.15, 0.20, 0.38, 0.34, 0.12), _loop(0, -.22, -.50, -.55, -.42, -.22, -.05, 0)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import skia
 
-from sorakit.world.paint import RGB, Rig, blob, box, ellipse, limb, mix, polygon, rgb, scale, sway
+from sorakit.world.paint import PACE, RGB, Rig, blob, box, ellipse, limb, mix, polygon, rgb, scale, sway
 from sorakit.world.people import HAIRS, INK, SKINS, WHITE, choose, is_dark, trim
 
 GLASS, TYRE, STEEL, WOOD = rgb("#8fc4dc"), rgb("#26252b"), rgb("#c3c9d2"), rgb("#9a6638")
@@ -75,7 +75,7 @@ def flicker(p: float) -> tuple[float, float]:
 def car(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
     """A sleek coupe with its driver, bright turning rims and lights at both ends."""
     radius = 0.215
-    rig = Rig(cycles=1.6 / (2 * math.pi * radius))
+    rig = Rig(cycles=PACE["drive"] / (2 * math.pi * radius))
     shape = rig.shape
     line, rim = trim(colour), rgb("#dfe5ec")
     body = rig.bone(0, 0, -0.3, swing=sway(0.5, rate=2), shift=lambda p: (0, 0.010 * math.sin(4 * math.pi * p)))
@@ -164,7 +164,7 @@ def _sail(top: tuple[float, float], tack: tuple[float, float], clew: tuple[float
 def train(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
     """A steam locomotive with its tender and two carriages with lit windows."""
     radius, small, front = 0.17, 0.085, 1.14
-    rig = Rig(cycles=1.6 / (2 * math.pi * radius))
+    rig = Rig(cycles=PACE["drive"] / (2 * math.pi * radius))
     shape = rig.shape
     line, roof, brass = trim(colour), rgb("#3c3f4b"), rgb("#e6b84e")
     spoke = brass if is_dark(colour) or colour[0] > 0.8 else TAIL
@@ -228,7 +228,7 @@ def _swell(start: float) -> Callable[[float], tuple[float, float]]:
 def bicycle(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
     """A bicycle and its rider, whose feet follow the pedals."""
     radius, crank, leg = 0.19, 0.07, 0.24
-    rig = Rig(cycles=1.6 / (2 * math.pi * radius) / 2)  # two turns of the wheels to one of the pedals
+    rig = Rig(cycles=PACE["drive"] / (2 * math.pi * radius) / 2)  # two turns of the wheels to one of the pedals
     shape = rig.shape
     skin, hair, line, jeans = choose(rng, SKINS), choose(rng, HAIRS), trim(colour), rgb("#39415c")
     hub, hips = (-0.03, -0.2), (-0.14, -0.555)

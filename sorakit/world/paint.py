@@ -151,6 +151,12 @@ class Shape:
     shade: float = 1.0       # how rounded it looks: 0 flat, 1 a full light-to-dark gradient
 
 
+PACE = {  # of an action, in subject heights a second
+    "run": 1.15, "walk": 0.5, "stroll": 0.36, "jump": 0.62, "fly": 0.8, "swim": 0.65, "drive": 1.1, "sail": 0.36,
+    "float": 0.22, "dance": 0.0, "rotate": 0.0, "sit": 0.0,
+}
+
+
 @dataclass
 class Rig:
     """An articulated figure: bones that swing, shapes fixed to them. Optical flow is exact because of it.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import skia
 
-from sorakit.world.paint import RGB, Rig, blob, box, ellipse, limb, mix, polygon, rgb, scale
+from sorakit.world.paint import PACE, RGB, Rig, blob, box, ellipse, limb, mix, polygon, rgb, scale
 
 Curve = Callable[[float], float]  # the phase to an angle or an offset
 Pair = tuple[Curve, Curve]        # one for the near limb, one for the far limb
@@ -103,15 +103,15 @@ def turning(angle: float) -> float:
 
 def gait(action: str, body: Body) -> Motion:
     """Stroll, walk or run: as many strides a second as keep the feet from sliding."""
-    speed, swing, bend, late, arm, elbow, lean, wind = {
-        "stroll": (0.5, 18, 36, -0.02, 15, 14, 0, 4),
-        "walk": (0.7, 24, 48, -0.02, 25, 22, 2, 8),
-        "run": (1.7, 39, 96, 0.07, 46, 84, 13, 42),
+    swing, bend, late, arm, elbow, lean, wind = {
+        "stroll": (18, 36, -0.02, 15, 14, 0, 4),
+        "walk": (24, 48, -0.02, 25, 22, 2, 8),
+        "run": (39, 96, 0.07, 46, 84, 13, 42),
     }[action]
     running = action == "run"
     stride = 4 * (body.thigh + body.shin + body.ankle) * math.sin(math.radians(swing)) * (1.12 if running else 1.0)
     return Motion(
-        cycles=speed / stride,
+        cycles=PACE[action] / stride,
         thigh=pair(lambda p: swing * (cos(p) - 0.16)),
         knee=pair(lambda p: 5 + bend * lift(p - late) ** 1.3),
         arm=pair(lambda p: -arm * cos(p) + arm * 0.1),

@@ -16,14 +16,10 @@ import numpy as np
 import skia
 
 from . import animals, machines, people, settings, sky, styles, weather
-from .paint import Affine, Backdrop, Frame, Layer, Light, Rig, compose, flat, gradient, mix, radial, scale
+from .paint import PACE, Affine, Backdrop, Frame, Layer, Light, Rig, compose, flat, gradient, mix, radial, scale
 from .scene import COLOURS, KINDS, SIZES, SPEEDS, Scene, Subject
 
 BUILDERS = {**animals.BUILDERS, **people.BUILDERS, **machines.BUILDERS}
-PACE = {  # of an action, in subject heights a second
-    "run": 1.7, "walk": 0.7, "stroll": 0.5, "jump": 0.9, "fly": 1.2, "swim": 0.9, "drive": 1.6, "sail": 0.5,
-    "float": 0.3, "dance": 0.0, "rotate": 0.0, "sit": 0.0,
-}
 BOX = 1.25  # scenery is painted for zooms up to this
 
 
@@ -145,16 +141,14 @@ def _cast(scene: Scene, backdrop: Backdrop, aspect: float, rng: np.random.Genera
         height = kind.height * SIZES[subject.size] * fit * shrink
         pace = PACE[subject.action] * SPEEDS[subject.speed] * height
         heading = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1), "still": (0, 0)}[subject.direction]
-        limit = (0.42 if len(scene.subjects) == 1 else 0.25) * (aspect if heading[0] else 1.0)
+        limit = (0.36 if len(scene.subjects) == 1 else 0.22) * (aspect if heading[0] else 1.0)
         rate = SPEEDS[subject.speed] * max(0.6, min(1.0, limit / max(pace, 1e-6)))  # held back, legs slow down too
         pace = min(pace, limit)
         centre = rng.uniform(-0.06, 0.06) * aspect
         if len(scene.subjects) > 1:
             centre += (-0.22, 0.22)[number] * aspect
-        row = {"ground": backdrop.ground, "rail": backdrop.ground, "water": backdrop.ground,
-               "under": 0.5, "space": 0.5, "air": 0.34}[kind.medium if grounded or kind.medium != "ground" else "air"]
-        if grounded and kind.medium == "air":
-            row = backdrop.ground
+        aloft = 0.5 if kind.medium in ("under", "space") else max(0.34, 0.06 + height / 2)
+        row = backdrop.ground if grounded else aloft
         still = rng.random() < 0.5
         for i in range(subject.count):
             spread = (i - (subject.count - 1) / 2) * min(0.30 * aspect, height * 1.25)

@@ -21,7 +21,7 @@ COLOURS = {  # name: sRGB in [0, 1]
 }
 DIRECTIONS = ("left", "right", "up", "down", "still")
 SPEEDS = {"slow": 0.6, "normal": 1.0, "fast": 1.6}
-SIZES = {"small": 0.75, "medium": 1.0, "large": 1.3}
+SIZES = {"small": 0.75, "medium": 1.0, "large": 1.2}
 SETTINGS = ("wildflower field", "beach", "city street", "tokyo street", "highway", "forest", "mountain lake",
             "desert", "snowfield", "open sea", "underwater", "outer space", "stage", "park")
 TIMES = ("dawn", "day", "sunset", "night")
@@ -52,32 +52,32 @@ class Kind:
 
 
 KINDS = {
-    "golden retriever": Kind(("run", "walk", "jump", "sit"), _LAND, ("golden",), height=0.32),
-    "dog": Kind(("run", "walk", "jump", "sit"), _LAND, _COATS, height=0.31),
-    "cat": Kind(("walk", "run", "jump", "sit"), _LAND, _COATS, height=0.30),
+    "golden retriever": Kind(("run", "walk", "jump", "sit"), _LAND, ("golden",), height=0.48),
+    "dog": Kind(("run", "walk", "jump", "sit"), _LAND, _COATS, height=0.47),
+    "cat": Kind(("walk", "run", "jump", "sit"), _LAND, _COATS, height=0.46),
     "horse": Kind(("run", "walk", "jump"), ("wildflower field", "beach", "desert", "snowfield", "mountain lake",
-                  "forest", "park"), _COATS, height=0.42),
+                  "forest", "park"), _COATS, height=0.60),
     "unicorn": Kind(("run", "walk", "jump", "fly"), ("forest", "wildflower field", "mountain lake", "snowfield",
-                    "beach"), ("white", "pink", "purple", "blue", "golden", "black"), height=0.46),
+                    "beach"), ("white", "pink", "purple", "blue", "golden", "black"), height=0.62),
     "dragon": Kind(("fly", "walk"), ("forest", "desert", "mountain lake", "snowfield", "city street"),
-                   ("green", "red", "purple", "black", "blue", "golden"), "air", 0.46, most=2),
-    "bird": Kind(("fly",), _AIR, _COATS, "air", 0.26),
-    "seagull": Kind(("fly",), ("beach", "open sea", "mountain lake"), ("white",), "air", 0.25),
-    "butterfly": Kind(("fly",), ("wildflower field", "park", "forest", "beach"), _ANY, "air", 0.27),
-    "fish": Kind(("swim",), ("underwater",), _ANY, "under", 0.36),
-    "woman": Kind(("stroll", "walk", "run", "dance"), _LAND, _ANY, height=0.50),
-    "man": Kind(("walk", "stroll", "run", "dance"), _LAND, _ANY, height=0.51),
-    "child": Kind(("run", "walk", "jump", "dance"), _LAND, _ANY, height=0.40),
-    "dancer": Kind(("dance", "jump", "rotate"), ("stage", "city street", "beach", "park"), _ANY, height=0.50),
-    "robot": Kind(("walk", "dance", "stroll"), (*_LAND, "stage", "outer space"), ("grey", *_ANY), height=0.47),
-    "car": Kind(("drive",), (*_STREETS, "desert", "snowfield", "forest"), _ANY, height=0.25, most=2),
-    "boat": Kind(("sail", "float"), ("open sea", "mountain lake"), _ANY, "water", 0.42, most=2),
+                   ("green", "red", "purple", "black", "blue", "golden"), "air", 0.52, most=2),
+    "bird": Kind(("fly",), _AIR, _COATS, "air", 0.40),
+    "seagull": Kind(("fly",), ("beach", "open sea", "mountain lake"), ("white",), "air", 0.38),
+    "butterfly": Kind(("fly",), ("wildflower field", "park", "forest", "beach"), _ANY, "air", 0.42),
+    "fish": Kind(("swim",), ("underwater",), _ANY, "under", 0.50),
+    "woman": Kind(("stroll", "walk", "run", "dance"), _LAND, _ANY, height=0.66),
+    "man": Kind(("walk", "stroll", "run", "dance"), _LAND, _ANY, height=0.67),
+    "child": Kind(("run", "walk", "jump", "dance"), _LAND, _ANY, height=0.55),
+    "dancer": Kind(("dance", "jump", "rotate"), ("stage", "city street", "beach", "park"), _ANY, height=0.66),
+    "robot": Kind(("walk", "dance", "stroll"), (*_LAND, "stage", "outer space"), ("grey", *_ANY), height=0.62),
+    "car": Kind(("drive",), (*_STREETS, "desert", "snowfield", "forest"), _ANY, height=0.36, most=2),
+    "boat": Kind(("sail", "float"), ("open sea", "mountain lake"), _ANY, "water", 0.56, most=2),
     "train": Kind(("drive",), ("wildflower field", "desert", "snowfield", "forest", "mountain lake"), _ANY, "rail",
-                  0.25, most=1),
-    "bicycle": Kind(("drive",), ("park", "city street", "highway", "beach", "forest"), _ANY, height=0.42, most=2),
-    "hot-air balloon": Kind(("float",), _AIR, _ANY, "air", 0.42),
-    "rocket": Kind(("fly",), ("outer space", "desert", "open sea", "snowfield"), _ANY, "air", 0.42, most=1),
-    "planet": Kind(("rotate",), ("outer space",), _ANY, "space", 0.54, most=2),
+                  0.33, most=1),
+    "bicycle": Kind(("drive",), ("park", "city street", "highway", "beach", "forest"), _ANY, height=0.56, most=2),
+    "hot-air balloon": Kind(("float",), _AIR, _ANY, "air", 0.54),
+    "rocket": Kind(("fly",), ("outer space", "desert", "open sea", "snowfield"), _ANY, "air", 0.56, most=1),
+    "planet": Kind(("rotate",), ("outer space",), _ANY, "space", 0.62, most=2),
 }
 
 NO_TIME = ("outer space", "stage", "underwater")  # settings whose time of day cannot be seen (kept at "night"/"day")

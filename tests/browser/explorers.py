@@ -30,7 +30,10 @@ import sorakit as sk
 {pipe}
 run = pipe.trace("a red car on a highway at night", keep="blocks.*.attention", seconds=1.0, steps=4)
 run"""
-CELLS = {"brief": "run.brief", "run": "view = run.explore(); view", "latents": "run.latents.explore(pipe.autoencoder)",
+STILL = ("brief", "lorry", "film")
+CELLS = {"brief": "run.brief", "lorry": "pipe.prompt('a lorry on a highway at night')",
+         "film": "pipe('a lorry on a highway at night', seconds=0.5, steps=2)",
+         "run": "view = run.explore(); view", "latents": "run.latents.explore(pipe.autoencoder)",
          "video": "run.video.explore()", "step": "run.steps[2].explore()", "sampler": "pipe.sampler.explore()"}
 
 
@@ -95,14 +98,14 @@ def look(page: Page, out: Path, patience: float) -> list[str]:
             if tabs.count():
                 tabs.nth(t).click()
                 title = f"{name}-{tabs.nth(t).inner_text().strip()}"
-            if name != "brief":
-                wrong += [f"{title}: {problem}" for problem in move(page, cell, title, patience)]
+            if name not in STILL:
+                wrong += [f"{title}: {problem}" for problem in move(page, cell, title, out, patience)]
             cell.screenshot(path=out / f"{title}.png")
     page.locator(".jp-CodeCell").nth(0).screenshot(path=out / "cell-run.png")
     return wrong
 
 
-def move(page: Page, cell, title: str, patience: float) -> list[str]:
+def move(page: Page, cell, title: str, out: Path, patience: float) -> list[str]:
     """Move the first slider to its end and back, and click the picture of an attention."""
     explorer = cell.locator(".sorakit-explorer:visible").first
     picture = explorer.locator("img.sorakit-picture")
@@ -116,7 +119,7 @@ def move(page: Page, cell, title: str, patience: float) -> list[str]:
         before = source()
         explorer.locator("select").first.select_option("channel")
         changed(before)
-    sliders = explorer.locator("[role=slider]")
+    sliders = explorer.locator("[role=slider]:visible")
     if sliders.count():
         for key in ("End", "Home"):
             before = source()
@@ -125,8 +128,9 @@ def move(page: Page, cell, title: str, patience: float) -> list[str]:
             try:
                 changed(before)
             except Exception:                                     # whatever went wrong, the report names it
-                if key == "End":
-                    wrong.append(f"the slider's {key} changed nothing")
+                wrong.append(f"the slider's {key} changed nothing")
+            if key == "End":
+                cell.screenshot(path=out / f"{title}-end.png")
     if "attention" in title:
         before, box = source(), picture.bounding_box()
         picture.click(position={"x": box["width"] * 0.05, "y": box["height"] * 0.2})
@@ -158,7 +162,8 @@ def main(out: Path, weights: str | None, patience: float) -> int:
                     run_all(page, port, patience)
                     trouble += look(page, out, patience)
                 finally:
-                    page.screenshot(path=out / "last.png")
+                    if not page.is_closed():
+                        page.screenshot(path=out / "last.png")
                     browser.close()
         finally:
             process.terminate()

@@ -123,13 +123,13 @@ plt.colorbar(label="cosine")
 plt.show()
 
 # %% [markdown]
-# Animals, things that drive, places, times and weather form blocks by themselves. The same as a map: 128 numbers become
-# two, the two principal components.
+# Animals form a block by themselves, so do things that drive, and times with weather; places hardly do. The same as a
+# map: 128 numbers become two, the two principal components.
 
 # %%
 _, _, directions = torch.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
 places = (vectors - vectors.mean(0)) @ directions[:2].T
-plt.figure(figsize=(7, 4))
+plt.figure(figsize=(9, 5))
 plt.scatter(*places.T, s=8)
 for name, (x, y) in zip(names, places.tolist()):
     plt.annotate(name, (x, y), xytext=(3, 3), textcoords="offset points")
@@ -243,7 +243,7 @@ for asked in ("a puppy", "a lorry", "a nightingale", "a violin", "an astronaut")
 
 # %% [markdown]
 # The nearest is not always near: a low cosine means that the film will show something else. A tool that hides that is a
-# worse tool.
+# worse tool. So each film carries these notes along, in `video.notes`, and shows them below its player.
 
 # %% [markdown]
 # ## 5 · Order

@@ -23,7 +23,7 @@ from pictures import show
 
 import sorakit as sk
 from sorakit.diffusion.exact import GaussianMixture
-from sorakit.diffusion.sampler import Sampler, schedule, velocities
+from sorakit.diffusion.sampler import SHIFT, Sampler, schedule, velocities
 
 # %% [markdown]
 # ## 1 · A world of two numbers
@@ -231,7 +231,7 @@ plt.show()
 
 # %% [markdown]
 # Grey are the films of this world, red is what comes out. At 0 the prompt is not heard. At 1 it is heard as it was
-# meant, with its doubts. At 3 the doubts are gone. At 10 everything lands in one place, and away from where the films
+# meant, with its doubts. At 3 few doubts are left. At 10 everything lands in one place, and away from where the films
 # are: guidance buys obedience with variety, and in the end with truth.
 
 # %% [markdown]
@@ -278,27 +278,30 @@ show([[picture(x) for _, x, _ in some], [picture(x0) for _, _, x0 in some]], [f"
      ["x_t", "x0"])
 
 # %% [markdown]
-# At $t = 1$ the best guess is the mean of all films that the prompt could mean: colours without shapes, which guidance
-# exaggerates. Layout comes next, edges last. How much does it still change from step to step?
+# At $t = 1$ there is only the prompt to go by. The best guess is the mean of all films that it could mean, and guidance
+# exaggerates that: strong colours, few shapes. Layout comes next, edges last. How much does it still change from step
+# to step?
 
 # %%
 change = [(b - a).square().mean().sqrt().item() for (_, _, a), (_, _, b) in pairwise(by_hand)]
 figure, axes = plt.subplots(figsize=(6, 2.6))
-axes.plot([t for t, _, _ in by_hand[1:]], change, "o-")
-axes.set(xlabel="t", ylabel="change of x0", xlim=(1.02, 0))
+axes.plot(change, "o-")
+axes.set(xlabel="t of each step", ylabel="change of x0")
+axes.set_xticks(range(len(change)), [f"{t:.3f}" for t, _, _ in by_hand[1:]], rotation=45)
 plt.show()
 
 # %% [markdown]
 # ## 6 · Where to spend the steps
 #
 # The steps above are not even: `schedule` puts most of them near the noise, where the layout is decided. Here are 12
-# steps, even and shifted.
+# steps, even and shifted: a little, more, and as far as sorakit does.
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 2))
-for y, shift in enumerate((1, 3, 8)):
+for y, shift in enumerate((1, 8, SHIFT)):
     axes.plot(schedule(12, shift), [y] * 13, "|-", markersize=14)
-axes.set(yticks=range(3), yticklabels=["even", "shift 3", "shift 8"], xlabel="t", xlim=(1.02, -0.02), ylim=(-0.7, 2.7))
+axes.set(yticks=range(3), yticklabels=["even", "shift 8", f"shift {SHIFT:g}"], xlabel="t", xlim=(1.02, -0.02),
+         ylim=(-0.7, 2.7))
 plt.show()
 
 # %% [markdown]
@@ -308,8 +311,8 @@ plt.show()
 def film(**options):
     return pipe.sampler(pipe.transformer, noise, conditioning, guidance=4.0, **options).values
 
-show([[picture(film(times=schedule(6, shift))) for shift in (1, 8)] + [picture(x)]],
-     ["6 steps, even", "6 steps, shift 8", "12 steps, shift 8"])
+show([[picture(film(times=schedule(6, shift))) for shift in (1, SHIFT)] + [picture(x)]],
+     ["6 steps, even", f"6 steps, shift {SHIFT:g}", f"12 steps, shift {SHIFT:g}"])
 
 # %% [markdown]
 # ### Exercise 3 · The schedule  *(difficulty 2 of 3, 10 minutes)*

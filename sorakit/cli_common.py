@@ -1,0 +1,142 @@
+"""What the commands share: how they tell of their work, of mistakes and of plans."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+say = Console(highlight=False, soft_wrap=True)
+say_aside = Console(stderr=True, highlight=False, soft_wrap=True)   # progress and errors, so that stdout stays clean
+
+Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu. [dim]The best one here, if not given.[/dim]")]
+Weights = Annotated[str, typer.Option(help="nano, base, or a folder with weights.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where to: .mp4, .webm or .gif.")]
+Negative = Annotated[str, typer.Option(help="What to steer away from.")]
+Seed = Annotated[int, typer.Option(help="Another seed, another film; the same seed, the same film.")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps: more are slower and finer. [dim]4 with few-step "
+                                                "weights, else 25.[/dim]")]
+Guidance = Annotated[float | None, typer.Option(help="How hard the prompt pulls. [dim]4, if not given.[/dim]")]
+PlanName = Annotated[str | None, typer.Option("--plan", envvar="SORAKIT_PLAN", rich_help_panel="Limits",
+                                              help="Limits to keep: plus, pro, or a JSON file of your own.")]
+LedgerFile = Annotated[Path, typer.Option("--ledger", envvar="SORAKIT_LEDGER", rich_help_panel="Limits",
+                                          help="File that counts the films of a plan.")]
+User = Annotated[str | None, typer.Option("--user", rich_help_panel="Limits",
+                                          help="Whose films they are. [dim]Whoever is logged in.[/dim]")]
+LEDGER = Path("~/.sorakit/films.jsonl")
+
+
+@contextlib.contextmanager
+def told(cancelled: str):
+    """What a user can put right is said in one line: exit code 2, or 130 for Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say_aside.print(cancelled, markup=False)
+        raise typer.Exit(130) from None
+    except (ValueError, OSError) as error:
+        say_aside.print("[bold red]error:[/bold red] ", end="")
+        say_aside.print(" ".join(str(error).split()), markup=False)
+        raise typer.Exit(2) from None
+
+
+class Stages:
+    """A line for each stage, with its steps and the time left; `took` keeps how long each was at work."""
+
+    def __init__(self):
+        self.took, self.since, self.tasks = {}, {}, {}
+        self.bars = Progress(TextColumn("{task.description:<7}"), BarColumn(32), TextColumn("{task.fields[count]:>7}"),
+                             TimeRemainingColumn(compact=True, elapsed_when_finished=True), console=say_aside)
+
+    def __call__(self, stage: str, done: int, steps: int):
+        if stage not in self.tasks:
+            self.tasks[stage], self.since[stage] = self.bars.add_task(stage, total=None, count=""), time.perf_counter()
+        count = f"{done}/{steps}" if steps > 1 else ""
+        self.bars.update(self.tasks[stage], completed=done, total=steps if done or steps > 1 else None, count=count)
+        if done == steps:
+            self.took[stage] = time.perf_counter() - self.since[stage]
+
+    def __enter__(self):
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_):
+        self.bars.stop()
+
+
+class Limits:
+    """A plan and its ledger. Films count once the whole `with` has succeeded, the writing of their files included."""
+
+    def __init__(self, plan: str | None, ledger: Path, user: str | None):
+        self.open, self.ledger = contextlib.ExitStack(), None
+        if plan is not None:
+            import getpass
+
+            from sorakit.tools.plans import Ledger, Plan
+
+            self.ledger = Ledger(ledger.expanduser(), Plan.load(plan), getpass.getuser() if user is None else user)
+
+    def check(self, **size) -> None:
+        self.ledger.check(**size)
+
+    def film(self, **size):
+        self.open.enter_context(self.ledger.film(**size))
+        return contextlib.nullcontext()
+
+    def __bool__(self):
+        return self.ledger is not None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return self.open.__exit__(*error)
+
+    def __str__(self):
+        left = self.ledger.left()
+        return f"plan {self.ledger.plan}" + ("" if left is None else f"; {left} left this month for {self.ledger.user}")
+
+
+@contextlib.contextmanager
+def at_work(cancelled: str, weights: str, device: str | None, limits: tuple, *outputs: Path) -> Iterator[tuple]:
+    """A pipeline and what to tell its progress to. Paths and limits are looked at first, as they cost nothing."""
+    with told(cancelled):
+        from sorakit import videofile
+
+        with Limits(*limits) as kept:
+            for output in outputs:
+                videofile.check_path(output)
+            with Stages() as stages:
+                stages("load", 0, 1)
+                from sorakit.pipeline import load
+
+                pipe = load(weights, device)
+                pipe.limits = kept or None
+                stages("load", 1, 1)
+                yield pipe, stages
+        if kept:
+            say_aside.print(f"{kept}", style="dim", markup=False)
+
+
+def saved(stages: Stages, save: Callable[[Path], Path], output: Path) -> Path:
+    stages("save", 0, 1)
+    path = save(output)
+    stages("save", 1, 1)
+    return path
+
+
+def show(path: Path, video, stages: Stages, seed: int | None = None, notes: tuple[str, ...] = ()) -> None:
+    """Where a film is, what it measures and what took how long."""
+    stages.bars.stop()
+    say.print(f"{path}", style="bold", markup=False)
+    made = "" if seed is None else f", seed {seed}"
+    say.print(f"{video.seconds:.1f} s, {len(video.frames)} frames of {video.height} x {video.width}{made}")
+    for note in notes:
+        say.print(note, markup=False)
+    say.print(" · ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.took.items()), style="dim")
