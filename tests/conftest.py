@@ -43,7 +43,8 @@ def tiny_weights(tmp_path_factory):
     from sorakit.weights import save_weights
 
     torch.manual_seed(0)
-    card = {"preset": "tiny", "autoencoder": {"channels": 8, "width": 8},
+    card = {"preset": "tiny", "autoencoder": {"channels": 8, "width": 8}, "autoencoder_training": {"steps": 0},
+            "flow_training": {"steps": 0},
             "text": {"word_width": Words.load().vectors.shape[1], "width": 64, "heads": 2},
             "transformer": {"channels": 8, "width": 64, "depth": 2, "heads": 2}}
     autoencoder = Autoencoder(**card["autoencoder"])

@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from sorakit.training.data import captions_of, load_shard, render_shards, scene_of
 from sorakit.training.loop import Loop
@@ -45,6 +46,36 @@ def test_a_decoder_trained_on_leaves_the_latents_as_they_were(data, autoencoder,
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"decoder", "to_patch"}
     assert card["autoencoder_training"]["before"]["steps"] == 3 and card["autoencoder_training"]["decoder_alone"]
+
+
+def test_a_decoder_learns_from_films_remade_by_a_flow_model(data, tiny_weights, tmp_path):
+    from sorakit.training.autoencoder import Remake, train
+    from sorakit.weights import load_weights
+
+    train("nano", 1, tmp_path, data, clips=50, seed=1, batch=2, max_steps=2, test_clips=50, decoder_of=tiny_weights,
+          remade_by=tiny_weights)
+    before, after = load_weights(tiny_weights), load_file(tmp_path / "autoencoder.safetensors")
+    changed = {name.split(".")[0] for name in after if not torch.equal(before.autoencoder[name], after[name])}
+    assert changed == {"decoder", "to_patch"}
+    remake, z = Remake(before, torch.device("cpu")), torch.randn(1, 8, 2, 3, 3)
+    remake.transformer.forward = lambda x, t, *rest: (x - z) / t.unsqueeze(1)          # one that knows the film
+    assert torch.allclose(remake(z, torch.Generator().manual_seed(0)), z, atol=1e-5)
+
+
+def test_latents_are_as_strong_as_they_are_in_pixels(data, autoencoder):
+    """Fresh from its principal components, a latent channel's variance is its component's share of the pixels'."""
+    from sorakit.latent.autoencoder import Autoencoder
+    from sorakit.training.autoencoder import _normalise, to_floats
+
+    frames = torch.cat([to_floats(clip[:9]) for clip in load_shard(data / "1-00000.npz")[0][:20]
+                        if clip.shape[1:3] == NATIVE_SIZES["16:9"]])
+    model = Autoencoder(32, 8)
+    shares = model.start_from_principal_components(frames)[:32]
+    _normalise(model, frames)
+    z = model.encode(frames)
+    assert z.square().mean().sub(1).abs() < 0.02
+    assert torch.allclose(z.var((0, 2, 3, 4)) / z.var((0, 2, 3, 4)).sum(), shares / shares.sum(), rtol=0.02, atol=1e-4)
+    assert torch.allclose(model.decode(z), model.from_raw(model.raw_latents(frames)), atol=1e-4)
 
 
 def test_clips_are_what_their_seed_says_and_never_held_out(data):

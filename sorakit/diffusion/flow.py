@@ -20,9 +20,8 @@ class RectifiedFlow:
         return noise - x0                                              # (b, c, t, h, w)
 
     def times(self, batch: int, generator: torch.Generator | None = None) -> Float[Tensor, " b"]:
-        """Logit-normal times (Esser et al. 2024), most of them near the noise: a film's strongest latents, its light
-        and layout, still show through nine parts of noise, so what only the words can say is learned above t = 0.9."""
-        return torch.sigmoid(1.5 * torch.randn(batch, generator=generator) + 1.2)
+        """Logit-normal times (Esser et al. 2024), more of them near the noise, where layout and shapes are decided."""
+        return torch.sigmoid(1.5 * torch.randn(batch, generator=generator) + 0.8)
 
     def loss(self, transformer, x0, words, word_mask, known, noise, t, weight=None, channel_weight=None
              ) -> Float[Tensor, ""]:

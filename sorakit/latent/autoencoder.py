@@ -34,7 +34,7 @@ class Autoencoder(nn.Module):
         self.register_buffer("std", torch.ones(channels))
 
     def encode(self, frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b c k i j"]:
-        """Latents of mean 0 and a common scale of 1.
+        """Latents of mean 0 and mean square 1, the coarse ones strong and the fine ones weak, as in pixels.
 
         Raises ValueError for lengths other than 1 + 2k and sizes other than multiples of 16.
         """

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from ..device import autocast, pick_device
 from ..latent.autoencoder import Autoencoder
+from ..latent.text import CaptionTransformer
+from ..transformer.model import Transformer
 from ..weights import load_weights, shipped
 from .data import load_shard, render_shards
 from .loop import Loop, join_processes
@@ -27,13 +29,15 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
           data: str | Path = "checkpoints/data", clips: int = 3000, batch: int | None = None, crop: int = 64,
           frames: int = 9, seed: int = 0, workers: int = 1, device: str | None = None, max_steps: int | None = None,
           test_clips: int = 200, start: str | Path | None = None, decoder_of: str | Path | None = None,
-          subject_weight: float = 3.0, half: bool = False) -> dict:
+          remade_by: str | Path | None = None, subject_weight: float = 3.0, half: bool = False) -> dict:
     """Train, or go on training, for so many minutes in all; returns the scores and writes `autoencoder.safetensors`.
 
     Each step takes `batch` crops (4 on a CPU, else 64) of `frames` x `crop` x `crop` pixels of the `clips` clips.
     With start, a trained autoencoder (a preset's name or a folder), it goes on from that one: its latents drift a
     little, and a flow model soon follows (`sorakit train flow --start`). With decoder_of its encoder stays as it is
-    and only the decoder learns on: a flow model that learned on its latents still fits. Pixels of subjects count
+    and only the decoder learns on: a flow model that learned on its latents still fits. With remade_by, such a flow
+    model's weights, half of what the decoder sees are latents that this model has made of what noise left of the true
+    ones: it learns to join the edges that the model leaves between patches. Pixels of subjects count
     `subject_weight` times. half computes in bf16 on a CPU too: twice as fast on some, hundreds of times slower on
     others. Raises ValueError for an unknown preset or a folder without a trained autoencoder.
     """
@@ -43,17 +47,21 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     batch = batch or (4 if device.type == "cpu" else 64)
     torch.manual_seed(seed)
     library = _Library(render_shards(data, clips, seed=seed, workers=workers))
-    model = Autoencoder(**PRESETS[preset])
+    size, before = PRESETS[preset], {}
     first = torch.cat([to_floats(library.crop(np.random.default_rng([seed, k]), 17, 80)[0]) for k in range(64)])
-    before = {}
     if start or decoder_of:
         state, card = load_autoencoder(start or decoder_of)
+        size = card["autoencoder"]
+        model = Autoencoder(**size)
         model.load_state_dict(state)
         before = {"before": card["autoencoder_training"]}
         if decoder_of:
             model.to_latent.requires_grad_(False), model.encoder.requires_grad_(False)
             before["decoder_alone"] = True
+        if remade_by:
+            before["remade_by"] = load_weights(remade_by).card["flow_training"]
     else:
+        model = Autoencoder(**size)
         model.start_from_principal_components(first)
         _normalise(model, first)
     model = model.to(device, memory_format=torch.channels_last)
@@ -63,6 +71,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     optimiser = torch.optim.AdamW([{"params": learns(straight), "lr": STRAIGHT_LR}, {"params": learns(bent), "lr": LR}],
                                   betas=(0.9, 0.98), weight_decay=0.0)
     loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps)
+    remake = Remake(load_weights(remade_by), device) if remade_by else None
 
     def step(n: int):
         rng = np.random.default_rng([seed, n, 2])
@@ -70,7 +79,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         x = torch.cat([to_floats(frames) for frames, _ in crops]).to(device)
         mask = torch.from_numpy(np.stack([mask for _, mask in crops])).to(device).unsqueeze(1)
         with autocast(device, half):
-            return loss_of(model, x, mask, torch.Generator().manual_seed(n), subject_weight), len(crops)
+            return loss_of(model, x, mask, torch.Generator().manual_seed(n), subject_weight, remake), len(crops)
 
     loop.run(step, look=lambda: _look(model, library, Path(out) / "look.png"))
     model.load_state_dict(loop.averaged())
@@ -81,7 +90,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         Path(out).mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()},
                   Path(out) / "autoencoder.safetensors")
-        card = {"autoencoder": PRESETS[preset], "autoencoder_scores": scores,
+        card = {"autoencoder": size, "autoencoder_scores": scores,
                 "autoencoder_training": {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "crops": loop.clips,
                                          "data_seed": seed, "clips": clips, "device": device.type,
                                          "subject_weight": subject_weight, **before}}
@@ -107,20 +116,48 @@ def load_autoencoder(source: str | Path) -> tuple[dict[str, torch.Tensor], dict]
                      "`sorakit train autoencoder`")
 
 
-def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float) -> torch.Tensor:
+class Remake:
+    """Films made from what noise leaves of true latents, by a flow model without words: they have its faults."""
+
+    def __init__(self, weights, device: torch.device):
+        self.transformer = Transformer.from_weights(weights).to(device)
+        text = CaptionTransformer(**weights.card["text"])
+        text.load_state_dict({name.removeprefix("text."): value for name, value in weights.flow.items()
+                              if name.startswith("text.")})
+        nothing = torch.zeros(1, 0, weights.card["text"]["word_width"])
+        with torch.no_grad():
+            self.words, self.mask = (v.to(device) for v in text(nothing, torch.zeros(1, 0, dtype=torch.bool)))
+
+    @torch.no_grad()
+    def __call__(self, z: torch.Tensor, generator: torch.Generator, steps: int = 3) -> torch.Tensor:
+        """Latents (b, c, k, i, j) from where a time drawn from [0.1, 0.6] has taken them, in Euler steps."""
+        start = 0.1 + 0.5 * torch.rand(1, generator=generator).item()
+        x = (1 - start) * z + start * torch.randn(z.shape, generator=generator).to(z)
+        words, mask = self.words.expand(len(z), -1, -1), self.mask.expand(len(z), -1)
+        for k in range(steps):
+            t = start * (1 - k / steps)
+            x = x - start / steps * self.transformer(x, torch.full_like(x[:, 0], t), words, mask)
+        return x
+
+
+def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float, remake: Remake | None = None
+            ) -> torch.Tensor:
     """Absolute and squared error, the error of edges in space and time, the PSNR inside subjects, and a tiny pull of
     latents towards 0.
 
     One crop in four has up to MORE noise on its latents, of which only the decoder learns: the encoder would shout it
-    down.
+    down. With remake, every second crop's latents are made again by a flow model.
     """
     raw = model.raw_latents(x)
     z = (raw - model.mean.view(-1, 1, 1, 1)) / model.std.view(-1, 1, 1, 1)
     much = (torch.arange(len(z)) % 4 == 3).view(-1, 1, 1, 1, 1)
     strength = torch.where(much, MORE * torch.rand(len(z), 1, 1, 1, 1, generator=generator), NOISE)
     noise = (torch.randn(z.shape, generator=generator) * strength).to(z)
-    z_seen = torch.where(much.to(z.device), z.detach(), z)
-    error = model.decode(z_seen + noise) - x
+    z_seen = torch.where(much.to(z.device), z.detach(), z) + noise
+    if remake:
+        z_seen = torch.cat([z_seen[::2], remake(z[1::2].detach().float(), generator)])
+        x, mask = (torch.cat([v[::2], v[1::2]]) for v in (x, mask))
+    error = model.decode(z_seen) - x
     weight = 1 + (subject_weight - 1) * mask.to(x.dtype)
     edges = sum((weight.narrow(axis, 1, x.shape[axis] - 1) * error.diff(dim=axis).abs()).mean() for axis in (2, 3, 4))
     inside, pixels = (mask * error.square()).mean(1).flatten(1).sum(1), mask.flatten(1).sum(1)
@@ -176,10 +213,15 @@ class _Library:
 
 @torch.no_grad()
 def _normalise(model: Autoencoder, frames) -> None:
-    """Measure the latents' mean and their common scale; strong channels stay stronger than weak ones."""
+    """Measure the latents' mean, and scale them to the strength that they have in pixels and a mean square of 1.
+
+    A principal component went in as the square root of its strength (`start_from_principal_components`), so each is
+    multiplied by its own spread. Noise then hides what is fine long before what is coarse, as it does in pixels.
+    """
     raw = torch.cat([model.raw_latents(x) for x in frames.split(8)])
+    spread = raw.std((0, 2, 3, 4)).clamp_min(1e-3)
     model.mean.copy_(raw.mean((0, 2, 3, 4)))
-    model.std.fill_((raw - model.mean.view(-1, 1, 1, 1)).square().mean().sqrt())
+    model.std.copy_(spread.pow(4).mean().sqrt() / spread)
 
 
 @torch.no_grad()

@@ -57,7 +57,7 @@ class FlowModel(nn.Module):
 
     def forward(self, latents, vectors, mask, known, noise, t, weight=None):
         words, word_mask = self.text(vectors, mask)
-        strong = self.transformer.scale.square() / self.transformer.scale.square().mean()        # as in pixels
+        strong = self.transformer.scale.sqrt() / self.transformer.scale.sqrt().mean()    # edges between patches show
         return RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight, strong)
 
 
