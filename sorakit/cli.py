@@ -11,12 +11,15 @@ import typer
 from sorakit import cli_tools
 from sorakit.cli_common import (
     LEDGER,
+    AuditFile,
+    ConsentFile,
     Device,
     Guidance,
     LedgerFile,
     Negative,
     Output,
     PlanName,
+    PolicyName,
     Seed,
     Stages,
     Steps,
@@ -54,17 +57,10 @@ def generate(
     height: Annotated[int | None, typer.Option(help="Pixels. [dim]The short side has 432, if not given.[/dim]")] = None,
     seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
-    policy: Annotated[str, typer.Option(envvar="SORAKIT_POLICY", rich_help_panel="Safety",
-                                        help="What may be made: classroom, research or strict.")] = "classroom",
-    consent: Annotated[Path | None, typer.Option(envvar="SORAKIT_CONSENT", rich_help_panel="Safety",
-                                                 help="File of names and pictures of people who agreed.")] = None,
-    audit: Annotated[Path | None, typer.Option(envvar="SORAKIT_AUDIT", rich_help_panel="Safety",
-                                               help="File to which every decision is added; some policies ask for "
-                                                    "one.")] = None,
+    policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
     cancelled = f"cancelled; {output} was not written"
-    with at_work(cancelled, weights, device, (plan, ledger, user), output) as (pipe, stages):
-        pipe.safety = pipe.safety.under(policy, consent=consent, audit=audit)
+    with at_work(cancelled, weights, device, (plan, ledger, user), (policy, consent, audit), output) as (pipe, stages):
         video = pipe(prompt, negative=negative, image=image, seconds=seconds, aspect=aspect, seed=seed, steps=steps,
                      guidance=guidance, height=height, progress=stages)
         show(saved(stages, video.save, output), video, stages, seed, video.notes)

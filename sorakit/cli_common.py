@@ -29,6 +29,13 @@ LedgerFile = Annotated[Path, typer.Option("--ledger", envvar="SORAKIT_LEDGER", r
                                           help="File that counts the films of a plan.")]
 User = Annotated[str | None, typer.Option("--user", rich_help_panel="Limits",
                                           help="Whose films they are. [dim]Whoever is logged in.[/dim]")]
+PolicyName = Annotated[str, typer.Option("--policy", envvar="SORAKIT_POLICY", rich_help_panel="Safety",
+                                         help="What may be made: classroom, research or strict.")]
+ConsentFile = Annotated[Path | None, typer.Option("--consent", envvar="SORAKIT_CONSENT", rich_help_panel="Safety",
+                                                  help="File of names and pictures of people who agreed.")]
+AuditFile = Annotated[Path | None, typer.Option("--audit", envvar="SORAKIT_AUDIT", rich_help_panel="Safety",
+                                                help="File to which every decision is added; some policies ask for "
+                                                     "one.")]
 LEDGER = Path("~/.sorakit/films.jsonl")
 
 
@@ -104,8 +111,12 @@ class Limits:
 
 
 @contextlib.contextmanager
-def at_work(cancelled: str, weights: str, device: str | None, limits: tuple, *outputs: Path) -> Iterator[tuple]:
-    """A pipeline and what to tell its progress to. Paths and limits are looked at first, as they cost nothing."""
+def at_work(cancelled: str, weights: str, device: str | None, limits: tuple, safety: tuple, *outputs: Path
+            ) -> Iterator[tuple]:
+    """A pipeline, and what to tell its progress to. Paths and limits are looked at first, as they cost nothing.
+
+    limits are what `Limits` takes, safety the policy, the consent file and the audit file.
+    """
     with told(cancelled):
         from sorakit import videofile
 
@@ -118,6 +129,8 @@ def at_work(cancelled: str, weights: str, device: str | None, limits: tuple, *ou
 
                 pipe = load(weights, device)
                 pipe.limits = kept or None
+                policy, consent, audit = safety
+                pipe.safety = pipe.safety.under(policy, consent=consent, audit=audit)
                 stages("load", 1, 1)
                 yield pipe, stages
         if kept:

@@ -11,12 +11,15 @@ import typer
 
 from sorakit.cli_common import (
     LEDGER,
+    AuditFile,
+    ConsentFile,
     Device,
     Guidance,
     LedgerFile,
     Negative,
     Output,
     PlanName,
+    PolicyName,
     Seed,
     Steps,
     User,
@@ -56,8 +59,10 @@ def remix(
     aspect: Aspect = None, height: Height = None, width: Width = None, fit: Fit = "crop", negative: Negative = "",
     seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
+    policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
-    with working(output, weights, device, plan, ledger, user, given=(film,)) as (pipe, stages):
+    asked = (output, weights, device, plan, ledger, user, policy, consent, audit)
+    with working(*asked, given=(film,)) as (pipe, stages):
         from sorakit import tools
 
         take = tools.remix(pipe, film, prompt, strength=number_or_name(strength), style=style, region=area(region),
@@ -83,6 +88,7 @@ def storyboard(
     aspect: NewAspect = "16:9", height: Height = None, width: Width = None, negative: Negative = "", seed: Seed = 0,
     steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
+    policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
     outputs = (output,) if preview is None else ()
     with told("cancelled"):
@@ -96,7 +102,8 @@ def storyboard(
             check_picture(preview)
         if save_board:
             shown.save(save_board)
-    with working(*outputs, weights, device, plan, ledger, user) as (pipe, stages):
+    asked = (*outputs, weights, device, plan, ledger, user, policy, consent, audit)
+    with working(*asked) as (pipe, stages):
         if preview:
             sheet = shown.preview(pipe, steps=2 if steps is None else steps, progress=stages)
             stages.bars.stop()
@@ -120,8 +127,10 @@ def recut(
     prompt: Annotated[str, typer.Option(help="What the new content shows.")] = "", negative: Negative = "",
     seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
+    policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
-    with working(output, weights, device, plan, ledger, user, given=(film,)) as (pipe, stages):
+    asked = (output, weights, device, plan, ledger, user, policy, consent, audit)
+    with working(*asked, given=(film,)) as (pipe, stages):
         from sorakit import tools
 
         take = tools.recut(pipe, film, [span(part, unit) for part in keep] if keep else None, unit=unit, speed=speed,
@@ -143,8 +152,10 @@ def blend(
     aspect: Aspect = None, height: Height = None, width: Width = None, fit: Fit = "crop", negative: Negative = "",
     seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
+    policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
-    with working(output, weights, device, plan, ledger, user, given=(a, b)) as (pipe, stages):
+    asked = (output, weights, device, plan, ledger, user, policy, consent, audit)
+    with working(*asked, given=(a, b)) as (pipe, stages):
         from sorakit import tools
 
         take = tools.blend(pipe, a, b, prompt, curve=points(curve), overlap=overlap, strength=number_or_name(strength),
@@ -168,8 +179,10 @@ def loop(
     aspect: Aspect = None, height: Height = None, width: Width = None, negative: Negative = "", seed: Seed = 0,
     steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
+    policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
-    with working(output, weights, device, plan, ledger, user, given=(film,)) as (pipe, stages):
+    asked = (output, weights, device, plan, ledger, user, policy, consent, audit)
+    with working(*asked, given=(film,)) as (pipe, stages):
         from sorakit import tools
 
         take = tools.loop(pipe, film, prompt, seconds=seconds, seam=seam, aspect=aspect, height=height, width=width,
@@ -188,8 +201,10 @@ def animate(
     aspect: Aspect = None, height: Height = None, width: Width = None, fit: Fit = "crop", negative: Negative = "",
     seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
+    policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
-    with working(output, weights, device, plan, ledger, user, given=(image, last)) as (pipe, stages):
+    asked = (output, weights, device, plan, ledger, user, policy, consent, audit)
+    with working(*asked, given=(image, last)) as (pipe, stages):
         from sorakit import tools
 
         where = number_or_name(at)
@@ -208,8 +223,10 @@ def extend(
     before: Annotated[float, typer.Option(help="Seconds of new content before the film.")] = 0.0,
     negative: Negative = "", seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano",
     device: Device = None, plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
+    policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
-    with working(output, weights, device, plan, ledger, user, given=(film,)) as (pipe, stages):
+    asked = (output, weights, device, plan, ledger, user, policy, consent, audit)
+    with working(*asked, given=(film,)) as (pipe, stages):
         from sorakit import tools
 
         take = tools.extend(pipe, film, seconds, prompt, before=before, negative=negative, seed=seed, steps=steps,
@@ -228,8 +245,10 @@ def variations(
     aspect: NewAspect = "16:9", height: Height = None, width: Width = None, negative: Negative = "", seed: Seed = 0,
     steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
+    policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
-    with working(output, weights, device, plan, ledger, user) as (pipe, stages):
+    asked = (output, weights, device, plan, ledger, user, policy, consent, audit)
+    with working(*asked) as (pipe, stages):
         from sorakit import tools
 
         takes = tools.variations(pipe, prompt, n, seconds=seconds, aspect=aspect, height=height, width=width,
@@ -252,16 +271,16 @@ def variations(
 
 
 def working(*asked, given: tuple[Path | None, ...] = ()):
-    """See `at_work`; asked are the output, if there is one, weights, device, and what `Limits` takes; given are the
-    files that must be there."""
-    *outputs, weights, device, plan, ledger, user = asked
+    """See `at_work`; asked are the output, if there is one, the weights, the device, what `Limits` takes and what is
+    said of safety; given are the files that must be there."""
+    *outputs, weights, device, plan, ledger, user, policy, consent, audit = asked
     for path in filter(None, given):
         if not path.expanduser().exists():
             with told(""):
                 raise FileNotFoundError(f"{str(path)!r} does not exist")
     name = ", ".join(str(output) for output in outputs) or "nothing"
     return at_work(f"cancelled; {name} was not written" if outputs else "cancelled", weights, device,
-                   (plan, ledger, user), *outputs)
+                   (plan, ledger, user), (policy, consent, audit), *outputs)
 
 
 def finish(take, output: Path, stages, seed: int | None, video=None) -> None:
