@@ -31,6 +31,7 @@ from sorakit.types import NATIVE_FPS, NATIVE_SIZES, Video
 from sorakit.weights import load_weights
 
 MAX_SECONDS = 10
+SAMPLER = Sampler(method="ancestral")       # fresh noise at every step mends what the steps before got wrong
 
 
 @dataclasses.dataclass
@@ -114,7 +115,8 @@ class Pipeline:
         only the flow model can do. Raises ValueError for numbers outside of their range."""
         check_number("steps", 1 if steps is None else steps, 1, 1000, numbers.Integral)
         check_number("guidance", 1 if guidance is None else guidance, 0, 30)
-        plain = self.sampler.method == "euler" and self.sampler.guide == "cfg" and guidance is None and not negative
+        as_shipped = (self.sampler.method, self.sampler.guide) == (SAMPLER.method, SAMPLER.guide)
+        plain = as_shipped and guidance is None and not negative
         if self.few_step is not None and plain and (steps is None or steps <= 8):
             return dataclasses.replace(self.sampler, method="few_step"), self.few_step, steps or 4, 1.0
         return (self.sampler, self.transformer, steps or self.sampler.steps_default,
@@ -160,7 +162,7 @@ def load(weights: str | Path = "nano", device: str | None = None, **safety) -> P
         prompt=reader,
         text_encoder=TextEncoder.from_weights(stored, words),
         autoencoder=Autoencoder.from_weights(stored).to(place),
-        sampler=Sampler(),
+        sampler=dataclasses.replace(SAMPLER),
         transformer=Transformer.from_weights(stored).to(place),
         synthesis=Synthesis(),
         safety=Safety(words=words, read=reader, weights=digest_of(stored.card), **safety),

@@ -208,8 +208,8 @@ class Recorder:
             options["callback"] = self._step
             if self.resume:
                 at, self.steps, x, times = self.resume
+                options |= {"times": times, "began": args[1]}
                 self.steps, args = list(self.steps), (args[0], x, *args[2:])
-                options |= {"times": times}
                 options.pop("steps")
         with _memory(self.pipeline.device) as memory:
             started = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -51,10 +52,11 @@ class Sampler:
     def __call__(self, transformer, noise, conditioning: Conditioning, known=None, mask=None, *,
                  steps: int | None = None, guidance: float | None = None, fps: float = 8.0,
                  times: Sequence[float] | None = None, generator: torch.Generator | None = None,
+                 began: Float[Tensor, "b c t h w"] | None = None,
                  callback: Callable[[DenoisingStep], None] | None = None) -> Latents:
         """All the steps: noise (b, c, t, h, w) to `Latents`. callback sees each `DenoisingStep` as it is made."""
         for step in self.steps(transformer, noise, conditioning, known, mask, steps=steps, guidance=guidance, fps=fps,
-                               times=times, generator=generator):
+                               times=times, generator=generator, began=began):
             if callback:
                 callback(step)
         return Latents(step.x_next, fps)
@@ -63,8 +65,8 @@ class Sampler:
     def steps(self, transformer, noise: Float[Tensor, "b c t h w"], conditioning: Conditioning,
               known: Float[Tensor, "b c t h w"] | None = None, mask: Bool[Tensor, "b t h w"] | None = None, *,
               steps: int | None = None, guidance: float | None = None, fps: float = 8.0,
-              times: Sequence[float] | None = None, generator: torch.Generator | None = None
-              ) -> Iterator[DenoisingStep]:
+              times: Sequence[float] | None = None, generator: torch.Generator | None = None,
+              began: Float[Tensor, "b c t h w"] | None = None) -> Iterator[DenoisingStep]:
         """Yield every step. Where mask is True the film is given by `known` and does not change.
 
         What a learner puts back is what the next steps use: `generator.send(x)` replaces x_next, `send(Change(...))`
@@ -88,7 +90,7 @@ class Sampler:
             mask = torch.zeros(noise.shape[0], *noise.shape[2:], dtype=torch.bool, device=noise.device)
             known = noise
         where = mask.unsqueeze(1)
-        past, memory, fresh = [], {}, noise_of(noise, generator)
+        past, memory, fresh = [], {}, noise_of(noise if began is None else began, generator)
 
         def look(x, t, t_next, k):
             """Velocity after guidance, with the prompt and without it."""
@@ -104,7 +106,8 @@ class Sampler:
         x = torch.where(where, known, noise)
         for k, (t, t_next) in enumerate(itertools.pairwise(times)):
             velocity, conditional, unconditional, scale = look(x, t, t_next, k)
-            at = At(x, t, t_next, velocity, x - t * velocity, past, lambda x, t, k=k: look(x, t, t, k)[0], fresh)
+            at = At(x, t, t_next, velocity, x - t * velocity, past, lambda x, t, k=k: look(x, t, t, k)[0],
+                    functools.partial(fresh, t))
             step = DenoisingStep(k, t, t_next, x, velocity, at.x0, torch.where(where, known, solve(at)),
                                  conditional, unconditional, scale)
             change, x = (yield step), step.x_next
@@ -160,13 +163,14 @@ def velocities(transformer, x, t_tokens, conditioning: Conditioning, guidance: f
     return both.chunk(2)
 
 
-def noise_of(noise: Float[Tensor, "b c t h w"], generator: torch.Generator | None) -> Callable[[], Tensor]:
-    """Draws more noise of this shape on the CPU: from the generator, or each film from one that its own noise seeds,
-    so that the same noise makes the same film, alone or among others."""
+def noise_of(noise: Float[Tensor, "b c t h w"], generator: torch.Generator | None) -> Callable[[float], Tensor]:
+    """Draws more noise of this shape for a step at time t, on the CPU: from the generator, or each film from what its
+    own noise and the time seed, so that the same noise makes the same film, alone or among others, from any step on."""
     if generator:
-        return lambda: torch.randn(noise.shape, generator=generator).to(noise)
-    own = [torch.Generator().manual_seed(film.flatten()[0].float().cpu().view(torch.int32).item()) for film in noise]
-    return lambda: torch.stack([torch.randn(noise.shape[1:], generator=g) for g in own]).to(noise)
+        return lambda t: torch.randn(noise.shape, generator=generator).to(noise)
+    own = [film.flatten()[0].float().cpu().view(torch.int32).item() for film in noise]
+    draw = lambda seed: torch.randn(noise.shape[1:], generator=torch.Generator().manual_seed(seed))
+    return lambda t: torch.stack([draw((seed << 24) + round(t * 2**23)) for seed in own]).to(noise)
 
 
 def pick(name: str, chosen, known: dict):

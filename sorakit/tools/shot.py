@@ -111,6 +111,8 @@ class Guided(Pipeline):
         if self.given.anchor is not None and self.given.start is not None:
             own = self.text_encoder(self.prompt(self.given.anchor, negative=negative))
             network = Anchored(network, self.given.start, noise, own, guidance, 1 - times[0] ** FREE)
+            if sampler.method == "ancestral":                 # no fresh noise: it is held by the one noise of both
+                sampler = dataclasses.replace(sampler, method="euler")
         latents = do("diffusion", sampler, network, self.noised(noise, times[0]), conditioning, known, mask,
                      steps=len(times) - 1, guidance=guidance, fps=NATIVE_FPS, times=times)
         return latents, verdict

@@ -509,7 +509,8 @@ PLACES = {
         ("a desert", "the desert", "a sandy desert", "desert dunes", "sand dunes", "a wide desert"),
         ("in",), ("through", "across"), ("over", "above", "across"), ("desert", "sand dunes", "dunes")),
     "snowfield": _Place(
-        ("a snowfield", "a snowy field", "a field of snow", "a snow-covered plain", "a snowy landscape", "deep snow"),
+        ("a snowfield", "a snowy field", "a field of snow", "a snow-covered plain", "a snowy landscape", "deep snow",
+         "snow", "the snow"),
         ("in",), ("through", "across"), ("over", "above", "across"),
         ("snowfield", "snowy field", "snowy landscape", "field of snow")),
     "open sea": _Place(
