@@ -16,7 +16,7 @@ from ..types import Conditioning, DenoisingStep, Latents
 from .guidance import GUIDES, Guide, Split
 from .solvers import SOLVERS, At, Solver
 
-SHIFT = 30.0
+SHIFT = 4.0
 
 
 @dataclass(frozen=True, eq=False)
