@@ -187,8 +187,8 @@ class Anchored:
 def times_from(strength: float, steps: int, shift: float) -> list[float]:
     """Times of the steps from `strength`, the time that a film is noised to, down to 0; all of the schedule from 1.
 
-    A share `strength` of the steps is made. Below 1 the schedule is shifted by WALK, not by the sampler's own shift,
-    which hardly stops where a film still shows its layout.
+    A share `strength` of the steps is made. Below 1 the schedule is shifted by WALK, whatever the sampler's
+    own shift is, which hardly stops where a film still shows its layout.
     """
     if strength == 1:
         return schedule(steps, shift)

@@ -39,8 +39,9 @@ PRESETS = {  # width and depth of the transformer, and how many films a step
 }
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
 SUBJECT_WEIGHT = 4.0     # of patches that a subject fills by a quarter or more, once it can be seen
-PLAIN, COMMON = 3.0, 3.0 # how much more often a plain scene, and one with a common subject, is learned from
-COMMON_KINDS = {"golden retriever", "dog", "cat", "woman", "car", "dancer", "seagull", "planet"}
+PLAIN = 3.0              # how much more often a plain scene is learned from, and one with a common subject
+COMMON = {"golden retriever": 4.0, "dog": 2.0, "cat": 3.0, "woman": 4.0, "car": 2.0, "dancer": 3.0, "seagull": 6.0,
+          "planet": 1.5}
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
         "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
@@ -229,8 +230,8 @@ def how_often(scene: Scene) -> float:
     A plain scene is natural in style, in clear weather, of no particular mood and has one kind of subject.
     """
     plain = (scene.style, scene.weather, scene.mood) == ("natural", "clear", "neutral") and len(scene.subjects) < 2
-    common = any(subject.kind in COMMON_KINDS for subject in scene.subjects)
-    return (PLAIN if plain else 1.0) * (COMMON if common else 1.0)
+    common = max((COMMON.get(subject.kind, 1.0) for subject in scene.subjects), default=1.0)
+    return (PLAIN if plain else 1.0) * common
 
 
 def shares_inside(path: Path) -> torch.Tensor:

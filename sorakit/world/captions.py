@@ -177,9 +177,12 @@ def _core(scene, told, pen, finite, fronted=False):
     acting = finite or pen.says("action", None)
     around = when
     if "setting" in told:
-        if not finite and scene.setting not in NO_TIME and pen.chance(0.08):  # "a rainy street with a car"
+        if not finite and scene.setting not in NO_TIME and pen.chance(0.12):  # "a rainy street with a car"
             seen = " and ".join(_act(subject, pen, finite, acting) for subject in subjects)
-            return " ".join([_name(scene, adjective, pen), *when, "with", seen])
+            views = [view for view in VIEWS.get(scene.setting, ()) if "empty" not in view]
+            place = (_with_adjective(pen.pick(views), adjective) if views and pen.chance(0.5)
+                     else _name(scene, adjective, pen))
+            return " ".join([place, *when, "with", seen])
         around = [_place(scene, subjects, acting, adjective, pen), *when]
     who = _who(subjects, pen, finite, acting)
     if finite and around and not fronted and pen.chance(0.22):

@@ -290,8 +290,12 @@ checks.bag(bag)
 # %% [markdown]
 # ## 6 · The text encoder, by hand
 #
-# Two functions are all of it. In `look` each word asks (`q`) all words (`k`), and takes the mean of what they have to
-# say (`v`), weighted by how well they answer. In `think` each word works for itself.
+# Two functions are all of it. In `look` each word asks (`q`, its query) all words (`k`, their keys). How well a key
+# answers is an inner product; `softmax` turns these into shares that add up to 1, and the word takes that mixture of
+# what all have to say (`v`, their values). This happens in six *heads* side by side, each on its own 32 of the 192
+# numbers. In `think` each word works for itself. `norm1` and `norm2` bring the vectors to one size first, and what
+# comes out is *added* to the word: nothing that it knew is lost. All of this together is *attention*, and a stack of
+# it a *transformer*.
 
 # %%
 def look(layer, x):

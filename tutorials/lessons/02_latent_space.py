@@ -306,7 +306,7 @@ show([[f[0, :, 6] for f in row] for row in (pixels, between)], [f"{s:.0%}" for s
 # %% [markdown]
 # Almost the same. This autoencoder is close to a straight line, and it was trained to
 # *compress*, not to understand. A horse that turns into a balloon, step by step, needs a model that knows which films
-# are likely. That is the diffusion transformer, two lessons on, and this is the space that it works in.
+# are likely. The diffusion model of the next lesson knows, and this is the space that it works in.
 
 # %%
 middle = error(pixels[2], between[2])

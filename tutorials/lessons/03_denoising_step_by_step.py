@@ -67,10 +67,16 @@ plt.show()
 #
 # - how likely is each kind, given that the point is here now? (`belief`)
 # - if it is that kind, where does the point move on average? (`each`)
+#
+# Within one kind everything is Gaussian, so the mean velocity is a straight line in $x_t$: its slope is how
+# $\text{noise} - x_0$ varies together with $x_t$, over the variance of $x_t$. That is
+# $(t - (1-t)\,\sigma^2) / ((1-t)^2 \sigma^2 + t^2)$, times how far the point is from the kind's middle
+# $(1-t)\,\mu$, less $\mu$.
 
 # %%
 def velocity(x, t, hint=0.0):
-    """E[noise - x0 | x_t = x] for points x (n, 2); hint is added to the log of each kind's weight."""
+    """E[noise - x0 | x_t = x], the mean over all lines through each point x (n, 2); hint is added to the log of each
+    kind's weight."""
     apart = x[:, None] - (1 - t) * means                                        # (n, 3, 2)
     variance = (1 - t) ** 2 * std**2 + t**2
     belief = torch.softmax(-apart.square().sum(2) / (2 * variance) + hint, 1)   # (n, 3)
@@ -237,8 +243,9 @@ plt.show()
 # %% [markdown]
 # ## 5 · The real thing
 #
-# Now sorakit's own model. A film is 192 × 5 × 5 × 9 numbers instead of two, and the velocity comes from the
-# transformer. Everything else stays.
+# Now sorakit's own model. A film is 192 channels × 5 moments × 5 × 9 patches, 43,200 numbers instead of two, and the
+# velocity comes from the transformer. Everything else stays. (From here on `noise` and `x` are sorakit's: to go back to
+# sections 1 to 4, run the notebook again from its first cell.)
 
 # %% tags=["nbval-check-output"]
 pipe = sk.load("nano")
@@ -264,14 +271,16 @@ with torch.no_grad():
 # And with the sampler. It is a generator: it yields each step as a `DenoisingStep`. Equal to the last bit:
 
 # %% tags=["nbval-check-output"]
-euler = Sampler()
-steps = list(euler.steps(pipe.transformer, noise, conditioning, steps=12, guidance=4.0))
+sampler = Sampler()
+steps = list(sampler.steps(pipe.transformer, noise, conditioning, steps=12, guidance=4.0))
 assert torch.equal(steps[-1].x_next, x)
 print(len(steps), "steps, and the same film to the last bit")
 
 # %% [markdown]
 # `pipe` itself walks a little differently (`pipe.sampler.method` is "ancestral"): at each step it throws a part of the
-# noise away and draws it anew, so that later steps can mend what earlier ones got wrong. What follows is true of both.
+# noise away and draws it anew, so that later steps can mend what earlier ones got wrong. Then another number of steps
+# is another film, even from the same seed. That is why we stay with Euler here: with more of its steps the film stays
+# the same and gets finer.
 #
 # What went in at some of the steps ($x_t$), and which film each step points to ($x_0$), decoded:
 
@@ -297,8 +306,8 @@ plt.show()
 # %% [markdown]
 # ## 6 · Where to spend the steps
 #
-# The steps above are not even: `schedule` puts most of them near the noise, where the layout is decided. Here are 12
-# steps, even and shifted: a little, more, and as far as sorakit does.
+# The steps above are not even: `schedule` puts most of them near the noise, where the layout is decided. Of the 12, ten
+# begin above t = 0.5. Here they are even, shifted a little, and shifted as sorakit does.
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 2))
@@ -313,7 +322,7 @@ plt.show()
 
 # %%
 def film(**options):
-    return euler(pipe.transformer, noise, conditioning, guidance=4.0, **options).values
+    return sampler(pipe.transformer, noise, conditioning, guidance=4.0, **options).values
 
 show([[picture(film(times=schedule(6, shift))) for shift in (1, SHIFT)] + [picture(x)]],
      ["6 steps, even", f"6 steps, shift {SHIFT:g}", f"12 steps, shift {SHIFT:g}"])
@@ -338,12 +347,13 @@ checks.my_schedule(my_schedule)
 # %% [markdown]
 # ## 7 · Reach into the loop
 #
-# What you `send` into the sampler is what its next step uses. We mirror the film left to right, once early on the way
+# What you `send` into the sampler is what its next step uses. (`send` is Python's own: it hands a value to a generator,
+# which goes on with it.) We mirror the film left to right, once early on the way
 # and once late.
 
 # %%
 def mirrored_after(k):
-    steps = euler.steps(pipe.transformer, noise, conditioning, steps=12, guidance=4.0)
+    steps = sampler.steps(pipe.transformer, noise, conditioning, steps=12, guidance=4.0)
     for step in steps:
         x = step.x_next
         if step.index == k:
@@ -388,8 +398,8 @@ checks.hold(hold)
 def told_half_way(x, t, *more):
     return pipe.transformer(x, torch.full_like(t, 0.5), *more)
 
-loud = euler(pipe.transformer, noise, conditioning, steps=12, guidance=30.0).values
-lost = euler(told_half_way, noise, conditioning, steps=12, guidance=4.0).values
+loud = sampler(pipe.transformer, noise, conditioning, steps=12, guidance=30.0).values
+lost = sampler(told_half_way, noise, conditioning, steps=12, guidance=4.0).values
 show([[picture(latents) for latents in (x, loud, lost)]], ["as it was", "guidance 30", "always told t = 0.5"])
 
 # %%
