@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from pathlib import Path
@@ -75,6 +76,7 @@ def remix(
                                          "example: [bold]sorakit storyboard --card \"0: a woman walks into a forest\" "
                                          "--card \"2: a unicorn appears\" -o story.mp4[/bold]")
 def storyboard(
+    context: typer.Context,
     board: Annotated[Path | None, typer.Argument(help="A board as JSON, see sorakit.tools.Storyboard.")] = None,
     output: Output = Path("story.mp4"),
     card: Annotated[list[str] | None, typer.Option(help="A card, as \"second: words\"; give it several times.")]
@@ -98,6 +100,11 @@ def storyboard(
             raise ValueError("give a board's file, or cards by --card: one of the two")
         shown = Storyboard.load(board) if board else Storyboard(
             tuple(card_of(text) for text in card), seconds, prompt, transition, aspect, height, width, seed=seed)
+        if board:                                # what is said here goes before what the board says
+            shown = dataclasses.replace(shown, **{
+                name: context.params[name] for name in ("prompt", "seconds", "transition", "aspect", "height", "width",
+                                                        "seed")
+                if context.get_parameter_source(name).name == "COMMANDLINE"})
         if preview:
             check_picture(preview)
         if save_board:
@@ -175,7 +182,7 @@ def loop(
                                                        "without a film.[/dim]")] = None,
     seam: Annotated[str, typer.Option(help="New content from end to beginning: short (0.5 s), normal (1 s) or long "
                                            "(1.5 s).")] = "normal",
-    times: Annotated[int, typer.Option(help="Write it so many times over.")] = 1,
+    times: Annotated[int, typer.Option(help="Write it so many times over.", min=1, max=60)] = 1,
     aspect: Aspect = None, height: Height = None, width: Width = None, negative: Negative = "", seed: Seed = 0,
     steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
@@ -285,7 +292,8 @@ def working(*asked, given: tuple[Path | None, ...] = ()):
 
 def finish(take, output: Path, stages, seed: int | None, video=None) -> None:
     video = video or take.video
-    show(saved(stages, video.save, output), video, stages, seed, take.notes)
+    show(saved(stages, video.save, output), video, stages, seed,
+         tuple(dict.fromkeys((*take.notes, *take.video.notes))))
 
 
 def number_or_name(text: str):

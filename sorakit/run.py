@@ -55,6 +55,7 @@ class Run:
     keep: tuple[str, ...] = ()
     model: str = ""
     pipeline: Any = field(default=None, repr=False)
+    tool: bool = False                   # of a creative tool's window, not of the plain pipeline
 
     @property
     def brief(self) -> Brief:
@@ -98,9 +99,11 @@ class Run:
                ) -> Run:
         """Make the film and keep what is on the way; see `Pipeline.trace`."""
         recorder = recorder or Recorder(pipeline, keep)
+        request = {name: int(value) if isinstance(value, np.integer) else value for name, value in request.items()}
         with recorder.watching():
             pipeline.stages(recorder, **request)
-        return cls(dict(request), recorder.records, recorder.steps, recorder.keep, pipeline.model, pipeline)
+        return cls(request, recorder.records, recorder.steps, recorder.keep, pipeline.model, pipeline,
+                   hasattr(pipeline, "given"))
 
     def replay(self, from_: str = "diffusion", *, at: int | None = None, edit: Callable | None = None,
                patch: Mapping[str, Run] | None = None, keep: str | Sequence[str] | None = None, **changes) -> Run:
@@ -146,7 +149,7 @@ class Run:
         """Everything but the pipeline into one safetensors file; there is a whole file or none."""
         path = Path(path)
         tensors: dict[str, Tensor] = {}
-        about = {"version": VERSION, "model": self.model, "keep": self.keep,
+        about = {"version": VERSION, "model": self.model, "tool": self.tool, "keep": self.keep,
                  "request": {name: value for name, value in self.request.items() if name != "image"},
                  "records": {name: {"seconds": record.seconds, "memory": record.memory,
                                     "output": _packed(record.output, f"records.{name}", tensors)}
@@ -174,13 +177,16 @@ class Run:
                 if about["version"] != VERSION:
                     raise ValueError(f"path={str(path)!r} is a run of version {about['version']}; this sorakit reads "
                                      f"version {VERSION}")
-                get = file.get_tensor
+                device = "cpu" if pipeline is None else pipeline.device
+                get = lambda name: file.get_tensor(name).to("cpu" if ".attention." in name else device)
                 records = {name: Record(name, {}, _unpacked(kept["output"], get), kept["seconds"], kept["memory"])
                            for name, kept in about["records"].items()}
                 steps = [_unpacked(step, get) for step in about["steps"]]
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"path={str(path)!r} is damaged or not a run: {error}") from error
-        return cls(about["request"], records, steps, tuple(about["keep"]), about["model"], pipeline)
+        tool = about.get("tool", False)              # what its window started from is not in the file
+        return cls(about["request"], records, steps, tuple(about["keep"]), about["model"],
+                   None if tool else pipeline, tool)
 
 
 class Recorder:
@@ -208,7 +214,7 @@ class Recorder:
             options["callback"] = self._step
             if self.resume:
                 at, self.steps, x, times = self.resume
-                options |= {"times": times, "began": args[1]}
+                options = {"began": args[1], **options, "times": times, "first": at}
                 self.steps, args = list(self.steps), (args[0], x, *args[2:])
                 options.pop("steps")
         with _memory(self.pipeline.device) as memory:
@@ -230,6 +236,8 @@ class Recorder:
             yield
 
     def _look(self, name: str, value: Tensor) -> None:
+        if name in self._seen:                  # a second look in one step: Heun's, or at the source of a remix
+            return
         self._seen[name] = value[0].to(torch.float16).cpu() if name.endswith(".attention") else value[0].clone()
 
     def _patched(self, name: str, value: Tensor) -> Tensor:
@@ -376,7 +384,7 @@ def _unpacked(value, get: Callable[[str], Tensor]):
         return value
     if "tensor" in value:
         tensor = get(value["tensor"])
-        return tensor.numpy() if value["numpy"] else tensor
+        return tensor.cpu().numpy() if value["numpy"] else tensor
     if "type" in value:
         return _TYPES[value["type"]](**{name: _unpacked(v, get) for name, v in value["fields"].items()})
     if "map" in value:

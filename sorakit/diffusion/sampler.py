@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
+import struct
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -52,11 +54,11 @@ class Sampler:
     def __call__(self, transformer, noise, conditioning: Conditioning, known=None, mask=None, *,
                  steps: int | None = None, guidance: float | None = None, fps: float = 8.0,
                  times: Sequence[float] | None = None, generator: torch.Generator | None = None,
-                 began: Float[Tensor, "b c t h w"] | None = None,
+                 began: Float[Tensor, "b c t h w"] | None = None, first: int = 0,
                  callback: Callable[[DenoisingStep], None] | None = None) -> Latents:
         """All the steps: noise (b, c, t, h, w) to `Latents`. callback sees each `DenoisingStep` as it is made."""
         for step in self.steps(transformer, noise, conditioning, known, mask, steps=steps, guidance=guidance, fps=fps,
-                               times=times, generator=generator, began=began):
+                               times=times, generator=generator, began=began, first=first):
             if callback:
                 callback(step)
         return Latents(step.x_next, fps)
@@ -66,15 +68,16 @@ class Sampler:
               known: Float[Tensor, "b c t h w"] | None = None, mask: Bool[Tensor, "b t h w"] | None = None, *,
               steps: int | None = None, guidance: float | None = None, fps: float = 8.0,
               times: Sequence[float] | None = None, generator: torch.Generator | None = None,
-              began: Float[Tensor, "b c t h w"] | None = None) -> Iterator[DenoisingStep]:
+              began: Float[Tensor, "b c t h w"] | None = None, first: int = 0) -> Iterator[DenoisingStep]:
         """Yield every step. Where mask is True the film is given by `known` and does not change.
 
         What a learner puts back is what the next steps use: `generator.send(x)` replaces x_next, `send(Change(...))`
         also guidance, words or what is known; a solver that learns from its past begins anew there. `times` replace
         the schedule: they fall from where `noise` is (1, or less for a film that is part-noised) to 0, or to where to
-        stop. Ancestral steps draw from `generator`, or else each film from its own noise. Raises ValueError for less
-        than one step, a mask without known latents, times that do not fall, an unknown method or guide, or guidance
-        of few-step weights, in which it is folded.
+        stop. Ancestral steps draw from `generator`, or else each film from its own noise, or from `began`, of a film
+        that goes on from a later time, at step number `first`. Raises ValueError for less than one step, a mask without
+        known latents, times that do not fall, an unknown method or guide, or guidance of few-step weights, in which it
+        is folded.
         """
         solve, guide = pick("method", self.method, SOLVERS), pick("guide", self.guide, GUIDES)
         few = self.method == "few_step"
@@ -104,7 +107,7 @@ class Sampler:
             return guide(split), conditional, unconditional, scale
 
         x = torch.where(where, known, noise)
-        for k, (t, t_next) in enumerate(itertools.pairwise(times)):
+        for k, (t, t_next) in enumerate(itertools.pairwise(times), first):
             velocity, conditional, unconditional, scale = look(x, t, t_next, k)
             at = At(x, t, t_next, velocity, x - t * velocity, past, lambda x, t, k=k: look(x, t, t, k)[0],
                     functools.partial(fresh, t))
@@ -169,8 +172,9 @@ def noise_of(noise: Float[Tensor, "b c t h w"], generator: torch.Generator | Non
     if generator:
         return lambda t: torch.randn(noise.shape, generator=generator).to(noise)
     own = [film.flatten()[0].float().cpu().view(torch.int32).item() for film in noise]
+    seed = lambda film, t: zlib.crc32(struct.pack("<if", film, t))                # torch heeds 32 bits of a seed
     draw = lambda seed: torch.randn(noise.shape[1:], generator=torch.Generator().manual_seed(seed))
-    return lambda t: torch.stack([draw((seed << 24) + round(t * 2**23)) for seed in own]).to(noise)
+    return lambda t: torch.stack([draw(seed(film, t)) for film in own]).to(noise)
 
 
 def pick(name: str, chosen, known: dict):

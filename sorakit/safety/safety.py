@@ -110,18 +110,22 @@ class Safety:
 
         Raises Refused for frames that the policy does not let out.
         """
-        if verdict is None or verdict.brief.image is None or not self._agreed(verdict.brief.image):
+        if not self.vouched(verdict):
             self._let_out(self.screen_frames(video.frames), video.prompt)
         origin = self.origin(video.prompt, model, seed, actions, made_from)
         frames = embed(marked(video.frames, video.fps, self.style), origin.watermark)
         return dataclasses.replace(video, frames=frames, metadata=self.said(origin), origin=origin)
 
-    def released(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, origin: Origin
-                 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    def vouched(self, verdict: Verdict | None) -> bool:
+        """Does a film go on from a picture to which consent was given?"""
+        return verdict is not None and verdict.brief.image is not None and self._agreed(verdict.brief.image)
+
+    def released(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, origin: Origin,
+                 verdict: Verdict | None = None) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Like `release`, for films that are too long to be held: one frame after the other, screened every second."""
-        sheet, last = None, ()
+        sheet, last, vouched = None, (), self.vouched(verdict)
         for k, frame in enumerate(frames):
-            if k % max(1, round(fps)) == 0:
+            if not vouched and k % max(1, round(fps)) == 0:
                 seen = self._faces(frame, SURELY)
                 self._let_out(seen if last else (), origin.prompt)
                 last = seen
@@ -132,7 +136,7 @@ class Safety:
     def origin(self, prompt: str, model: str, seed: int, actions: tuple[str, ...] = ("c2pa.created",),
                made_from: tuple[str, ...] = ()) -> Origin:
         """What the file of a film is to say of where it comes from; the same for the same film."""
-        digest = hashlib.sha256(prompt.encode()).hexdigest()
+        digest, seed = hashlib.sha256(prompt.encode()).hexdigest(), int(seed)
         return Origin(model, seed, digest, prompt if self.policy.prompt_in_files == "text" else "", self.weights,
                       Payload.of(self.weights, seed, digest).number, actions, made_from)
 

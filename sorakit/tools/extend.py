@@ -32,16 +32,18 @@ from sorakit.tools.shot import (
     phase,
     prompt_for,
     read,
+    screened,
     within,
 )
 from sorakit.tools.windows import CONTEXT, WINDOW, Timeline, decoded, fill, grow, seed_of, spans
-from sorakit.types import NATIVE_FPS
+from sorakit.types import NATIVE_FPS, Verdict
 
 LONGEST_REEL = 3600.0            # seconds
 
 
 def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, before: float = 0.0, seed: int = 0,
-           negative: str = "", steps: int | None = None, guidance: float | None = None, keep=(), progress=None) -> Take:
+           negative: str = "", steps: int | None = None, guidance: float | None = None, keep=(), progress=None,
+           made_from: tuple[str, ...] | None = None) -> Take:
     """The film with `seconds` of new content after it, and `before` seconds of it before it, going on as it moves.
 
     >>> extend(pipe, "waves.mp4", 2.0)                                                    # doctest: +SKIP
@@ -71,7 +73,7 @@ def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, befo
             ahead, runs = ahead - added, runs + more
         with phase(progress, "finish"):
             video = deliver(pipe, decode(pipe, latents), source.format, prompt=prompt, seed=seed,
-                            made_from=path_of(film), edited=True)
+                            made_from=path_of(film) if made_from is None else made_from, edited=True)
     asked = {"seconds": seconds, "before": before, "prompt": prompt, "seed": seed}
     return Take(video, "extend", asked, runs, latents, source.notes + notes)
 
@@ -117,13 +119,14 @@ def reel(pipe: Pipeline, prompt: str, seconds: float = 20.0, *, image=None, aspe
     """
     count = latent_count("seconds", seconds, LONGEST_REEL)
     format = Format.of(aspect, height, width)
-    pipe.safety.screen(pipe.prompt(prompt, negative=negative))
+    picture = None if image is None else read_image(image)
+    verdict = screened(pipe, prompt, negative, () if picture is None else (picture,))
     pipe.plan(steps, guidance, negative)
     if pipe.limits:                              # said now, not when the film is first looked at
         pipe.limits.check(seconds=count / PER_SECOND, height=format.height, width=format.width)
     start = None
-    if image is not None:
-        frame = fitted(read_image(image)[None], format.native_height, format.native_width)[0]
+    if picture is not None:
+        frame = fitted(picture[None], format.native_height, format.native_width)[0]
         start = encode_still(pipe, frame, first=True)
 
     def frames() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
@@ -137,7 +140,7 @@ def reel(pipe: Pipeline, prompt: str, seconds: float = 20.0, *, image=None, aspe
                 yield from to_bytes(part)
 
     return Reel(pipe, prompt, format, seed, Spool(frames, (format.native_height, format.native_width, 3)),
-                1 + TIME * count)
+                1 + TIME * count, verdict)
 
 
 @dataclass(eq=False)
@@ -150,6 +153,7 @@ class Reel:
     seed: int
     spool: Spool = field(repr=False)
     count: int                                   # frames as the models draw them, 8 a second
+    verdict: Verdict | None = field(default=None, repr=False)
 
     @property
     def seconds(self) -> float:
@@ -163,7 +167,7 @@ class Reel:
         """The finished and marked frames."""
         size = self.format.height, self.format.width
         done = self.pipe.synthesis.finished(self.pipe.synthesis.stream(self.native(), size), size)
-        return done.then(lambda: self.pipe.safety.released(done, done.fps, self.origin))
+        return done.then(lambda: self.pipe.safety.released(done, done.fps, self.origin, self.verdict))
 
     def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         return iter(self.stream())
@@ -177,7 +181,8 @@ class Reel:
     @property
     def origin(self) -> provenance.Origin:
         """What its file says of where it comes from."""
-        return self.pipe.safety.origin(self.prompt, self.pipe.model, self.seed)
+        shown = self.pipe.safety.judge(self.prompt).brief.prompt
+        return self.pipe.safety.origin(shown, self.pipe.model, self.seed)
 
 
 class Spool:
@@ -192,7 +197,11 @@ class Spool:
         number, size = 0, int(np.prod(self.shape))
         while True:
             if number == self.written:
-                frame = next(self.source, None)
+                try:
+                    frame = next(self.source, None)
+                except BaseException:                            # the next reader begins anew
+                    self.source, self.written = None, 0
+                    raise
                 if frame is None:
                     return
                 self.file.seek(number * size)

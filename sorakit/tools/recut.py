@@ -16,7 +16,7 @@ from sorakit.run import Run
 from sorakit.synthesis.rate import FrameRate
 from sorakit.synthesis.stream import Stream, find_cuts
 from sorakit.tools.extend import extend
-from sorakit.tools.shot import Take, has_sound, recorded
+from sorakit.tools.shot import Take, has_sound, path_of, recorded
 from sorakit.types import Video
 
 UNITS = ("seconds", "frames")
@@ -60,7 +60,7 @@ def recut(pipe: Pipeline, film, keep: Sequence[tuple[float | None, float | None]
     if not (after or before):
         return Take(video, "recut", asked, notes=notes)
     take = extend(pipe, film if whole else video, after, prompt, before=before, seed=seed, negative=negative,
-                  steps=steps, guidance=guidance, progress=progress)
+                  steps=steps, guidance=guidance, progress=progress, made_from=path_of(film))
     return dataclasses.replace(take, tool="recut", asked={**asked, "prompt": take.asked["prompt"], "seed": seed},
                                notes=tuple(dict.fromkeys(notes + take.notes)))
 

@@ -87,7 +87,8 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
         latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
                              progress=progress)
         with phase(progress, "finish"):
-            video = finish(pipe, decode(pipe, latents), source.format, prompt=prompt)
+            judged = pipe.safety.judge(prompt)
+            video = finish(pipe, decode(pipe, latents), source.format, prompt=judged.brief.prompt)
             if chosen and chosen.look and share:
                 video = graded(video, chosen.look, share)
             if area is not None:
@@ -96,7 +97,7 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
                 latents = read(pipe, "film", video, source.format).latents
             video = release(pipe, video, seed, made_from=path_of(film), edited=True)
     asked = {"prompt": prompt, "strength": share, "style": style if isinstance(style, str) else None, "seed": seed}
-    return Take(video, "remix", asked, runs, latents, source.notes + notes)
+    return Take(video, "remix", asked, runs, latents, source.notes + notes + judged.notes)
 
 
 def strength_of(strength: str | float) -> float:

@@ -114,7 +114,7 @@ class Guided(Pipeline):
             if sampler.method == "ancestral":                 # no fresh noise: it is held by the one noise of both
                 sampler = dataclasses.replace(sampler, method="euler")
         latents = do("diffusion", sampler, network, self.noised(noise, times[0]), conditioning, known, mask,
-                     steps=len(times) - 1, guidance=guidance, fps=NATIVE_FPS, times=times)
+                     steps=len(times) - 1, guidance=guidance, fps=NATIVE_FPS, times=times, began=noise)
         return latents, verdict
 
     def steps_of(self, steps: int | None = None, guidance: float | None = None, negative: str = "") -> int:
@@ -179,8 +179,9 @@ class Anchored:
         velocity = self.network(x, t, words, word_mask, fps, **more)
         t, span = t[:1], None if span is None else span[:1]
         there = (1 - t[:, None]) * self.source + t[:, None] * self.noise
-        with_words, without = velocities(self.network, there, t, self.words, self.guidance, fps, span)
-        own = with_words if without is None else without + self.guidance * (with_words - without)
+        scale = self.guidance if len(x) > len(self.source) else 1.0       # both come in one batch where it is guided
+        with_words, without = velocities(self.network, there, t, self.words, scale, fps, span)
+        own = with_words if without is None else without + scale * (with_words - without)
         return velocity + self.hold * (self.noise - self.source - own)
 
 
@@ -241,7 +242,9 @@ def finish(pipe: Pipeline, frames, format: Format, *, prompt: str = "") -> Video
 def deliver(pipe: Pipeline, frames, format: Format, *, prompt: str, seed: int, verdict: Verdict | None = None,
             made_from: tuple[str, ...] = (), edited: bool = False) -> Video:
     """Stages 5 and 6: from the models' frames to a film that is marked. See `release` for the last three."""
-    return release(pipe, finish(pipe, frames, format, prompt=prompt), seed, verdict, made_from, edited)
+    judged = pipe.safety.judge(prompt)                           # what it was altered to is what the film shows
+    video = finish(pipe, frames, format, prompt=judged.brief.prompt)
+    return dataclasses.replace(release(pipe, video, seed, verdict, made_from, edited), notes=judged.notes)
 
 
 def release(pipe: Pipeline, video: Video, seed: int, verdict: Verdict | None = None, made_from: tuple[str, ...] = (),
@@ -270,12 +273,12 @@ def within(pipe: Pipeline, count: int, format: Format, films: int = 1):
 
 
 def screened(pipe: Pipeline, prompt: str, negative: str = "", pictures: Iterable[np.ndarray] = ()) -> Verdict:
-    """What stage 6 says to a prompt and to each picture that is given with it. Raises Refused."""
+    """What stage 6 says to a prompt and to each picture that is given with it; of these, to one to which consent was
+    given, if there is one. Raises Refused."""
     brief = pipe.prompt(prompt, negative=negative)
-    verdict = pipe.safety.screen(brief)
-    for picture in pictures:
-        verdict = pipe.safety.screen(dataclasses.replace(brief, image=picture))
-    return verdict
+    verdicts = [pipe.safety.screen(brief)]
+    verdicts += [pipe.safety.screen(dataclasses.replace(brief, image=picture)) for picture in pictures]
+    return next((verdict for verdict in verdicts if pipe.safety.vouched(verdict)), verdicts[-1])
 
 
 @contextlib.contextmanager

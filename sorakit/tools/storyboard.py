@@ -126,7 +126,9 @@ class Storyboard:
                 runs += made
             title = "; ".join(dict.fromkeys(text for timeline, _ in laid for _, text in timeline.prompts))
             with phase(progress, "finish"):
-                seen = next((timeline.verdict for timeline, _ in laid if timeline.verdict), None)
+                videos = any(card.video is not None for card in self.cards)          # consent is to pictures
+                seen = None if videos else next((timeline.verdict for timeline, _ in laid
+                                                 if pipe.safety.vouched(timeline.verdict)), None)
                 given = (path for card in self.cards for path in path_of(card.image) + path_of(card.video))
                 video = deliver(pipe, np.concatenate(parts), format, prompt=title, seed=self.seed, verdict=seen,
                                 made_from=tuple(dict.fromkeys(given)))
