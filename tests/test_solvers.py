@@ -8,7 +8,7 @@ import torch
 
 from sorakit.diffusion.exact import GaussianMixture
 from sorakit.diffusion.guidance import GUIDES, Split, apg, cfg, cfg_zero
-from sorakit.diffusion.sampler import Sampler, schedule
+from sorakit.diffusion.sampler import Sampler, noise_of, schedule
 from sorakit.diffusion.solvers import SOLVERS, At, ddim
 from sorakit.types import Conditioning
 
@@ -271,6 +271,13 @@ def test_ancestral_films_are_their_noises_own_alone_or_in_a_batch(mixture):
     both = sample(noise)
     assert torch.equal(both, sample(noise)) and torch.allclose(both[1:], sample(noise[1:]), atol=1e-5)
     assert not torch.allclose(both, Sampler()(mixture, noise, NOTHING, steps=4, guidance=1.0).values, atol=0.1)
+
+
+def test_no_two_films_share_their_fresh_noise_and_no_two_steps():
+    noise = random(400, 1, 1, 1, 2)
+    fresh = noise_of(noise, None)
+    assert len({value.item() for t in (1.0, 0.99, 0.5) for value in fresh(t)[:, 0, 0, 0, 0]}) == 1200
+    assert torch.equal(fresh(0.5)[7:8], noise_of(noise[7:8], None)(0.5))
 
 
 def test_guidance_outside_of_its_interval_costs_nothing_and_does_nothing():

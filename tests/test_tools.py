@@ -798,6 +798,13 @@ def test_a_reel_of_any_length_holds_no_more_than_a_window(pipe, monkeypatch):
     assert max(longest) <= 9 + 5
 
 
+def test_a_reel_screens_the_picture_that_it_begins_from(pipe, monkeypatch):
+    seen, screen = [], pipe.safety.screen
+    monkeypatch.setattr(pipe.safety, "screen", lambda brief: seen.append(brief.image is not None) or screen(brief))
+    reel(pipe, PROMPT, 1.0, image=np.zeros((80, 144, 3), np.uint8), height=80, **FAST)
+    assert seen == [False, True]
+
+
 def test_a_reel_can_start_from_a_picture(pipe):
     frame = moving().frames[0]
     long = reel(pipe, PROMPT, 2.0, image=frame, height=80, **FAST)
