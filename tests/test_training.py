@@ -60,6 +60,8 @@ def test_a_decoder_learns_from_films_remade_by_a_flow_model(data, tiny_weights, 
     remake, z = Remake(before, torch.device("cpu")), torch.randn(1, 8, 2, 3, 3)
     remake.transformer.forward = lambda x, t, *rest: (x - z) / t.unsqueeze(1)          # one that knows the film
     assert torch.allclose(remake(z, torch.Generator().manual_seed(0)), z, atol=1e-5)
+    with pytest.raises(ValueError, match="decoder_of="):
+        train("nano", 1, tmp_path, data, clips=50, remade_by=tiny_weights)
 
 
 def test_latents_are_as_strong_as_they_are_in_pixels(data, autoencoder):

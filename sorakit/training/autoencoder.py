@@ -39,9 +39,13 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     model's weights, half of what the decoder sees are latents that this model has made of what noise left of the true
     ones: it learns to join the edges that the model leaves between patches. Pixels of subjects count
     `subject_weight` times. half computes in bf16 on a CPU too: twice as fast on some, hundreds of times slower on
-    others. Raises ValueError for an unknown preset or a folder without a trained autoencoder.
+    others. Raises ValueError for an unknown preset, a folder without a trained autoencoder, or remade_by without
+    decoder_of.
     """
     check_preset(preset, PRESETS)
+    if remade_by and not decoder_of:
+        raise ValueError(f"remade_by={str(remade_by)!r} needs decoder_of=, the autoencoder that this flow model "
+                         "learned with: with another encoder its latents would mean nothing")
     rank, ranks = join_processes()
     device = pick_device(device)
     batch = batch or (4 if device.type == "cpu" else 64)
