@@ -41,6 +41,8 @@ Preset = Annotated[str, typer.Option(help="How large a model: nano or base.")]
 Minutes = Annotated[float, typer.Option(help="Minutes of training in all.", min=0)]
 Out = Annotated[Path, typer.Option("--out", help="Folder for checkpoints, curves and samples.")]
 Clips = Annotated[int, typer.Option(help="How many different clips to learn from; drawn once.", min=1)]
+Stills = Annotated[int, typer.Option(help="How many first frames of other clips to learn from.", min=0)]
+StillShare = Annotated[float, typer.Option(help="Share of the steps that learn from stills.", min=0, max=1)]
 Workers = Annotated[int, typer.Option(help="Processes that draw them.", min=1)]
 Half = Annotated[bool, typer.Option(help="Compute in bf16 on a CPU too: some are faster at it, some far slower.")]
 Data = Annotated[Path, typer.Option(help="Folder that keeps them.")]
@@ -133,10 +135,7 @@ def train_flow(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path
                = Path("checkpoints/autoencoder"),
                start: Annotated[str | None, typer.Option(
                    help="Finished weights to begin with, their autoencoder included: nano, base or a folder.")] = None,
-               stills: Annotated[int, typer.Option(help="How many first frames of other clips to learn from.")] = 0,
-               still_share: Annotated[float, typer.Option(help="Share of the steps that learn from stills.", min=0,
-                                                          max=1)] = 1 / 16,
-               half: Half = False,
+               stills: Stills = 0, still_share: StillShare = 1 / 16, half: Half = False,
                seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 1, device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import flow
@@ -148,15 +147,16 @@ def train_flow(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path
 @train.command("few-step", help="Teaches a trained flow model to need 1 to 8 steps, with guidance built in.")
 def train_few_step(start: Annotated[str, typer.Option(help="The flow model: nano, base or a folder.")] = "nano",
                    minutes: Minutes = 60.0, out: Out = Path("checkpoints/few_step"), clips: Clips = 3000,
-                   workers: Workers = 1, data: Data = Path("checkpoints/data"),
+                   workers: Workers = 1, data: Data = Path("checkpoints/data"), stills: Stills = 0,
+                   still_share: StillShare = 1 / 16, half: Half = False,
                    guidance: Annotated[float, typer.Option(help="How hard the prompt is to pull.")] = 4.0,
                    seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 1,
                    device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import few_step
 
-        few_step.train(start, minutes, out, data, clips=clips, guidance=guidance, seed=seed, workers=workers,
-                       device=device)
+        few_step.train(start, minutes, out, data, clips=clips, stills=stills, still_share=still_share,
+                       guidance=guidance, seed=seed, workers=workers, half=half, device=device)
 
 
 app.registered_commands += cli_tools.app.registered_commands

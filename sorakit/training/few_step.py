@@ -27,7 +27,8 @@ from ..prompt.words import Words
 from ..transformer.model import Transformer
 from ..types import Conditioning
 from ..weights import load_weights, save_weights
-from .flow import DROP_CAPTION, LOOK, PRESETS, SUBJECT_WEIGHT, cache_latents, optimisers
+from .flow import DROP_CAPTION, LOOK, PRESETS, SUBJECT_WEIGHT, cache_latents, channel_weight, optimisers
+from .half import use_half_products
 from .loop import Loop, join_processes
 
 STEPS = (8, 4, 2, 1)                     # what the student is taught: a span is one step of so many
@@ -38,14 +39,14 @@ RATE = 0.3                               # of the learning rates that the flow m
 
 
 def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/few_step",
-          data: str | Path = "checkpoints/data", *, clips: int = 3000, guidance: float = 4.0, seed: int = 1,
-          workers: int = 1, batch: int | None = None, device: str | None = None, max_steps: int | None = None,
-          samples: bool = True) -> Path:
+          data: str | Path = "checkpoints/data", *, clips: int = 3000, stills: int = 0, still_share: float = 1 / 16,
+          guidance: float = 4.0, seed: int = 1, workers: int = 1, batch: int | None = None, device: str | None = None,
+          max_steps: int | None = None, samples: bool = True, half: bool = False) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
     These are those of `start` (a preset's name or a folder) and the student's beside them. With `samples`, films in
-    1, 2, 4 and 8 steps are drawn to `out`/look.png now and then. Raises ValueError for weights that are not there or a
-    guidance below 1.
+    1, 2, 4 and 8 steps are drawn to `out`/look.png now and then. clips, stills, still_share and half as in
+    `sorakit.training.flow.train`. Raises ValueError for weights that are not there or a guidance below 1.
     """
     if not guidance >= 1:
         raise ValueError(f"guidance={guidance!r} is too little: it takes 1 (none) or more")
@@ -58,17 +59,22 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
     text = TextEncoder.from_weights(weights, words)
     text.network.to(device)
     table = torch.from_numpy(words.vectors).to(device)
-    store = cache_latents(eyes, words, data, clips, seed=seed, workers=workers).to(device)
-    student = Student(weights).to(device)
-    loop = Loop(out, student, rates(student), minutes=minutes, max_steps=max_steps, every=300)
+    store = cache_latents(eyes, words, data, clips, stills, seed=seed, workers=workers).to(device)
+    student, teacher = Student(weights).to(device), Transformer.from_weights(weights).to(device)
+    half = half and device.type == "cpu"
+    loop = Loop(out, student, rates(student, half), minutes=minutes, max_steps=max_steps, every=300)
     average = copy.deepcopy(student).requires_grad_(False)
     average.load_state_dict(loop.average, assign=True)               # the very tensors: it moves as the average does
-    lessons = Lessons(Transformer.from_weights(weights).to(device), average.few_step, guidance)
+    if half:
+        for network in (student, average, teacher):
+            use_half_products(network)
+    lessons = Lessons(teacher, average.few_step, guidance)
+    strong = channel_weight(teacher)
     null = text.encode([""])
 
     def step(n: int):
         draw = torch.Generator().manual_seed(seed * 1_000_003 + n)
-        latents, ids, mask, inside = store.batch(batch, draw)
+        latents, ids, mask, inside = store.batch(batch, draw, still_share)
         size, weight = len(latents), 1 + (SUBJECT_WEIGHT - 1) * (4 * inside).clamp(max=1)
         known, spans = draw_known((size, *latents.shape[2:]), draw), draw_spans(size, draw)
         own = torch.rand(size, generator=draw) < OWN * min(1.0, n / 500)
@@ -80,13 +86,14 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
         with autocast(device):
             with torch.no_grad():
                 asked = against(*text.network(table[ids], mask), *null)
-            return lessons.loss(student.few_step, latents, noise, asked, known, own, *spans, weight), len(latents)
+            return lessons.loss(student.few_step, latents, noise, asked, known, own, *spans, weight,
+                                strong), len(latents)
 
     look = lambda: draw_look(average.few_step, text, eyes, Path(out) / "look.png")
     loop.run(step, look=look if samples and rank == 0 else None)
     card = {**weights.card, "few_step": {"guidance": guidance, "steps": 4, "taught": sorted(STEPS), "training": {
         "minutes": round(loop.spent / 60, 1), "steps": loop.n, "clips_seen": loop.clips, "different_clips": clips,
-        "batch": batch, "data_seed": seed, "device": device.type}}}
+        "different_stills": stills, "batch": batch, "data_seed": seed, "device": device.type}}}
     if rank:
         return Path(out)
     return save_weights(Path(out) / "weights", weights.autoencoder, {**weights.flow, **loop.averaged()}, card)
@@ -103,9 +110,9 @@ class Student(nn.Module):
         self.few_step.load_state_dict({**self.few_step.state_dict(), **flow})
 
 
-def rates(student: Student) -> list[torch.optim.Optimizer]:
+def rates(student: Student, half: bool = False) -> list[torch.optim.Optimizer]:
     """The optimisers of the flow model, with gentler steps."""
-    chosen = optimisers(student)
+    chosen = optimisers(student, half)
     for group in (group for optimiser in chosen for group in optimiser.param_groups):
         group["lr"] *= RATE
     return chosen
@@ -122,9 +129,10 @@ class Lessons:
 
     def loss(self, student, x0: Float[Tensor, "b c t h w"], noise: Float[Tensor, "b c t h w"], asked: Conditioning,
              known: Bool[Tensor, "b t h w"], own: Bool[Tensor, " b"], u: Float[Tensor, " b"],
-             u_next: Float[Tensor, " b"], weight: Float[Tensor, "b t h w"] | None = None) -> Float[Tensor, ""]:
+             u_next: Float[Tensor, " b"], weight: Float[Tensor, "b t h w"] | None = None,
+             channel_weight: Float[Tensor, " c"] | None = None) -> Float[Tensor, ""]:
         """Mean squared error of the mean velocity from u to u_next, over the tokens that are not known, each counting
-        by its weight."""
+        by its weight and each channel by its own."""
         with torch.no_grad():
             x = self.starts(x0, noise, asked, known, own & (u < 1), u)
             end, fine = torch.empty_like(x), u - u_next < 1.5 / max(STEPS)
@@ -133,7 +141,8 @@ class Lessons:
                     end[some] = walk(x[some], u[some], u_next[some], of(asked, some), known[some])
             t, span = at(u, known), at(u, known) - at(u_next, known)
             target = (x - end) / span.masked_fill(known, 1.0).unsqueeze(1)
-        error = (student(x, t, asked.vectors, asked.mask, span=span).float() - target).square().mean(1)
+        error = (student(x, t, asked.vectors, asked.mask, span=span).float() - target).square()
+        error = (error if channel_weight is None else error * channel_weight.view(-1, 1, 1, 1)).mean(1)
         weight = (torch.ones_like(error) if weight is None else weight) * ~known
         return ((error * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1)).mean()   # films alike
 

@@ -58,8 +58,8 @@ class FlowModel(nn.Module):
 
     def forward(self, latents, vectors, mask, known, noise, t, weight=None):
         words, word_mask = self.text(vectors, mask)
-        strong = self.transformer.scale.sqrt() / self.transformer.scale.sqrt().mean()    # edges between patches show
-        return RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight, strong)
+        return RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight,
+                                    channel_weight(self.transformer))
 
 
 def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/flow",
@@ -122,6 +122,13 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
                                "different_clips": clips, "different_stills": stills, "batch": batch,
                                "data_seed": seed, "device": device.type, **before}}
     return save_weights(Path(out) / "weights", eyes.state_dict(), loop.averaged(), card) if rank == 0 else Path(out)
+
+
+def channel_weight(transformer: Transformer) -> torch.Tensor:
+    """How much each latent channel counts, (c,): the strong ones more, as it is in them that edges between patches
+    show."""
+    strong = transformer.scale.sqrt()
+    return strong / strong.mean()
 
 
 def subject_weight(inside: torch.Tensor, t: torch.Tensor) -> torch.Tensor:

@@ -49,6 +49,7 @@ class Kind:
     medium: str = "ground"      # ground, air, water (on it), under (water), space, rail
     height: float = 0.30        # of a medium one, as a fraction of the frame's height
     most: int = 3               # how many may appear together
+    flocks: bool = False        # whether it is mostly seen with others of its kind
 
 
 KINDS = {
@@ -61,10 +62,11 @@ KINDS = {
                     "beach"), ("white", "pink", "purple", "blue", "golden", "black"), height=0.62),
     "dragon": Kind(("fly", "walk"), ("forest", "desert", "mountain lake", "snowfield", "city street"),
                    ("green", "red", "purple", "black", "blue", "golden"), "air", 0.52, most=2),
-    "bird": Kind(("fly",), _AIR, _COATS, "air", 0.40),
-    "seagull": Kind(("fly",), ("beach", "open sea", "mountain lake"), ("white",), "air", 0.38),
-    "butterfly": Kind(("fly",), ("wildflower field", "park", "forest", "beach"), _ANY, "air", 0.42),
-    "fish": Kind(("swim",), ("underwater",), _ANY, "under", 0.50),
+    "bird": Kind(("fly",), _AIR, _COATS, "air", 0.40, flocks=True),
+    "seagull": Kind(("fly",), ("beach", "open sea", "mountain lake"), ("white",), "air", 0.38,
+                    flocks=True),
+    "butterfly": Kind(("fly",), ("wildflower field", "park", "forest", "beach"), _ANY, "air", 0.42, flocks=True),
+    "fish": Kind(("swim",), ("underwater",), _ANY, "under", 0.50, flocks=True),
     "woman": Kind(("stroll", "walk", "run", "dance"), _LAND, _ANY, height=0.66),
     "man": Kind(("walk", "stroll", "run", "dance"), _LAND, _ANY, height=0.67),
     "child": Kind(("run", "walk", "jump", "dance"), _LAND, _ANY, height=0.55),
@@ -90,6 +92,7 @@ EMPTY = ("beach", "forest", "city street", "tokyo street", "mountain lake", "wil
 WEIGHTS = {
     "subjects": {0: 0.08, 1: 0.72, 2: 0.20},
     "count": {1: 0.86, 2: 0.09, 3: 0.05},
+    "count in flocks": {1: 0.45, 2: 0.25, 3: 0.30},
     "size": {"medium": 0.7, "large": 0.18, "small": 0.12},
     "speed": {"normal": 0.7, "slow": 0.15, "fast": 0.15},
     "time": {"day": 0.32, "sunset": 0.24, "night": 0.26, "dawn": 0.18},
@@ -200,9 +203,9 @@ def _draw_subject(rng, name, single):
         direction = "still"
     else:
         direction = ("left", "right")[rng.integers(2)]
-    return Subject(name, first(kind.colours, WEIGHTS["first colour"]), action, direction,
-                   min(_weighted(rng, "count"), kind.most) if single else 1, _weighted(rng, "size"),
-                   _weighted(rng, "speed"))
+    count = min(_weighted(rng, "count in flocks" if kind.flocks else "count"), kind.most) if single else 1
+    return Subject(name, first(kind.colours, WEIGHTS["first colour"]), action, direction, count,
+                   _weighted(rng, "size"), _weighted(rng, "speed"))
 
 
 def _weighted(rng, field):
