@@ -92,7 +92,7 @@ def pixels(pipe: Pipeline, latents: torch.Tensor) -> np.ndarray:
 
 
 def whole_scene(films: list[np.ndarray], scenes: list[Scene]) -> float:
-    """The share of films that the referee reads as all of what was asked."""
+    """The share of films that the referee which ships reads as all of what was asked."""
     from sorakit.evaluation.referee import Referee
 
     return float(np.mean([judge(scene, reading)["scene"]

@@ -94,14 +94,17 @@ def evaluate(
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How hard the prompt pulls.")] = None,
     batch: Annotated[int, typer.Option(help="Films at a time.")] = 8,
-    data: Data = Path("checkpoints/data"), device: Device = None,
+    data: Data = Path("checkpoints/data"),
+    referee: Annotated[Path | None, typer.Option(help="Folder of a referee that you trained. [dim]The one that ships."
+                                                      "[/dim]")] = None,
+    device: Device = None,
 ):
     with told("cancelled; no report was written"):
         from sorakit.evaluation import report
 
         with Stages() as stages:
             parts = report.evaluate(weights, prompts, seeds, films, out, steps=steps, guidance=guidance, batch=batch,
-                                    data=data, device=device, progress=stages)
+                                    data=data, referee=referee, device=device, progress=stages)
     for name, part in parts.items():
         say.print(name, style="bold")
         for key, share in part.adherence.items():

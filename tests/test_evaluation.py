@@ -286,13 +286,16 @@ def test_one_frame_has_nothing_to_measure(measure):
 
 def test_one_command_writes_the_report(tmp_path, tiny_weights, untrained, monkeypatch):
     monkeypatch.setattr(report, "REFERENCE", 3)
-    parts = report.evaluate(tiny_weights, "held-out", seeds=2, films=4, out=tmp_path, steps=1, referee=untrained,
-                            data=tmp_path, batch=3)
+    known = dataclasses.asdict(adherence.share_of(np.ones((600, 1))))
+    training.write(tmp_path / "referee", untrained, {"accuracy": {"renders": {"setting": known}}})
+    parts = report.evaluate(tiny_weights, "held-out", seeds=2, films=4, out=tmp_path / "docs", steps=1,
+                            referee=tmp_path / "referee", data=tmp_path, batch=3)
+    tmp_path /= "docs"
     assert len(parts["held-out"].films) == 4 and parts["held-out"].films[0].shape == (17, 80, 144, 3)
     stored = json.loads((tmp_path / "benchmark.json").read_text())
     assert stored["weights"] == "tiny" and len(stored["parts"]["held-out"]["judged"]) == 2
     page = (tmp_path / "benchmark.md").read_text()
-    assert "| setting |" in page and "| motion magnitude |" in page
+    assert "| setting | 100.0 (99.4-100.0) |" in page and "| motion magnitude |" in page
     assert {path.name for path in tmp_path.iterdir()} == {"benchmark.json", "benchmark.md", "benchmark.png",
                                                          "benchmark_films.jpg"}
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 from nbgrader.nbgraderformat import MetadataValidator
@@ -243,6 +244,37 @@ def heun(second, first=0.5, other=0.5):
     return step
 
 
+def most_allowed(share):
+    """A `threshold_for` that keeps another share(stopped, harmful) below most."""
+    def threshold_for(scores, harmful, most):
+        return next((t for t in np.sort(scores) if share(scores >= t, harmful) <= most), np.inf)
+    return threshold_for
+
+
+def below(scores, harmful, most):
+    return next((t for t in np.sort(scores) if (scores[~harmful] >= t).mean() < most), np.inf)
+
+
+def read_bits(picture, patterns, sign=1, mean=True):
+    picture = picture - picture.mean() if mean else picture
+    return [int(sign * (picture * pattern).sum() > 0) for pattern in patterns]
+
+
+def number(bits):
+    return int("".join(map(str, bits)), 2)
+
+
+def rolled_by(picture, pattern, order=1):
+    agreement = np.fft.ifft2(np.fft.fft2(picture) * np.fft.fft2(pattern).conj()).real
+    return np.unravel_index(agreement.argmax(), agreement.shape)[::order]
+
+
+def word(signed, changed, named, read):
+    if signed:
+        return "changed" if changed else "genuine" if None in (named, read) or named == read else "mixed"
+    return "unknown" if read is None else "stripped"
+
+
 shifted = lambda steps, s: [s * u / (1 + (s - 1) * u) for u in (1 - k / steps for k in range(steps + 1))]
 
 WRONG = {
@@ -287,6 +319,35 @@ WRONG = {
     "hold": [(held(noised, send=False), "sent"), (held(lambda step, film, noise: film), "clean"),
              (held(lambda step, film, noise: (1 - step.t) * film + step.t * noise), "step.t_next"),
              (held_once, "Go on to the end")],
+    "stands_in": [(lambda rule, prompt: rule in prompt.lower(), "piece of a word"),
+                  (lambda rule, prompt: f" {rule} " in prompt, "begins or ends"),
+                  (lambda rule, prompt: rule in prompt.split(), "comma"),
+                  (lambda rule, prompt: re.search(rf"\b{rule}\b", prompt) is not None, "Capital"),
+                  (lambda rule, prompt: rule in re.findall(r"\w+", prompt.lower()), "two words"),
+                  (lambda rule, prompt: set(rule.split()) <= set(re.findall(r"\w+", prompt.lower())),
+                   "after the other")],
+    "threshold_for": [(most_allowed(lambda stopped, harmful: (~harmful)[stopped].mean()), "share of the \\*stopped"),
+                      (most_allowed(lambda stopped, harmful: stopped[harmful].mean()), "harmless prompts alone"),
+                      (most_allowed(lambda stopped, harmful: (stopped & ~harmful).mean()), "too many|alone"),
+                      (below, "exactly 0.2"), (lambda scores, harmful, most: np.inf, "none at all"),
+                      (lambda scores, harmful, most: np.quantile(scores[~harmful], 1 - most), "most=0")],
+    "message": [(lambda picture, patterns: number(read_bits(picture, patterns)[::-1]), "reverse"),
+                (lambda picture, patterns: number(read_bits(picture, patterns, -1)), "turned"),
+                (read_bits, "one number"),
+                (lambda picture, patterns: number(read_bits(picture, patterns, mean=False)), "mean away")],
+    "find_shift": [(lambda picture, pattern: rolled_by(pattern, picture), "way back"),
+                   (lambda picture, pattern: rolled_by(picture, pattern, -1), "swapped"),
+                   (lambda picture, pattern: np.ravel_multi_index(rolled_by(picture, pattern), picture.shape),
+                    "unravel_index"),
+                   (lambda picture, pattern: np.unravel_index(np.fft.ifft2(
+                       np.fft.fft2(picture) * np.fft.fft2(pattern)).real.argmax(), picture.shape), "convolution")],
+    "judged": [(lambda signed, changed, named, read: word(signed, changed, None, read), "'mixed'"),
+               (lambda signed, changed, named, read: word(signed, changed, named, read)
+                if not signed or None not in (named, read) else "mixed", "no contradiction"),
+               (lambda signed, changed, named, read: word(signed, changed, named, read or None), "like any other"),
+               (lambda signed, changed, named, read: "mixed" if signed and named != read
+                else word(signed, changed, named, read), "worth nothing"),
+               (lambda *known: word(*known).replace("unknown", "real"), "does not make a film real")],
 }
 
 

@@ -11,6 +11,7 @@ import math
 import sorakit  # noqa: F401  (before torch, whose threads it tells how to wait)
 
 # isort: split
+import numpy as np
 import torch
 
 from sorakit.diffusion.exact import GaussianMixture
@@ -307,3 +308,114 @@ def hold(function):
     expect(same(got, reference), "the held part is right, but the rest is not what the sampler made of it: take "
            "step.x_next where mask is False.")
     return "That is inpainting without training for it (RePaint, arXiv:2201.09865, in its simplest form)."
+
+
+# --- Safety and provenance --------------------------------------------------------------------------
+
+
+@checked
+def stands_in(function):
+    got = given(function("rob", "a robot waters flowers"), "stands_in")
+    expect(not got, "it finds 'rob' in 'a robot waters flowers': a piece of a word. Whole words are asked for.")
+    expect(not function("die", "a soldier"), "it finds 'die' in 'a soldier'. A word has an end on both of its sides.")
+    expect(not function("rob", "he robs banks"), "it finds 'rob' in 'robs'. An ending makes another word.")
+    expect(function("rob", "we rob a bank"), "it does not find 'rob' in 'we rob a bank'.")
+    expect(function("rob", "rob"), "it does not find a word that begins or ends the prompt. There is no space around "
+           "it.")
+    expect(function("rob", "They rob, and run."), "it does not find 'rob' in 'They rob, and run.': a comma may follow "
+           "a word, too.")
+    expect(function("rob", "ROB A BANK"), "it does not find 'rob' in 'ROB A BANK'. Capital letters are the same.")
+    expect(function("break in", "They break in at night"), "it does not find 'break in', a rule of two words. "
+           "Comparing with single words is not enough.")
+    expect(not function("break in", "the break was in May"), "it finds 'break in' in 'the break was in May'. The words "
+           "have to stand one after the other.")
+    return "Then come endings and disguises: see sorakit/safety/text.py and rules.cfg."
+
+
+@checked
+def threshold_for(function):
+    scores = np.array([0.1, 0.4, 0.35, 0.8, 0.9, 0.2, 0.6, 0.7, 0.95, 0.05])
+    harmful = np.array([1, 1, 0, 1, 0, 0, 0, 1, 1, 0], dtype=bool)
+    stopped = lambda most: sorted(scores[scores >= function(scores.copy(), harmful.copy(), most)].tolist())
+    given(function(scores.copy(), harmful.copy(), 0.21), "threshold_for")
+    got, want = stopped(0.21), [0.7, 0.8, 0.9, 0.95]
+    told = f"of ten prompts with five harmless ones and most=0.21 it stops those that score {got}, not {want}. "
+    expect(got != [], told + "It stops none at all.")
+    expect(got != [0.95], told + "Is that the share of the *stopped* that is harmless? False alarms are the share of "
+           "the harmless that is stopped. Or is it not the lowest threshold that keeps to it?")
+    expect(got != [0.9, 0.95], told + "Count harmless prompts that are stopped, and divide by the number of harmless "
+           "prompts alone.")
+    expect(0.6 not in got, told + "Two of the five harmless prompts are too many: 0.4 is more than 0.21.")
+    expect(got == want, told)
+    expect(stopped(0.2) == want, f"one of five is exactly 0.2, and with most=0.2 that much is allowed. It stops those "
+           f"that score {stopped(0.2)}.")
+    expect(stopped(0.0) == [0.95], f"with most=0 no harmless prompt may be stopped, and 0.9 is one. It stops those "
+           f"that score {stopped(0.0)}; whatever is at least the threshold is stopped.")
+    expect(function(np.array([0.5, 0.9]), np.array([True, False]), 0.0) > 0.9, "if the highest score of all is "
+           "harmless and none may be stopped, no score will do: np.inf.")
+    return "So many false alarms and no more: that is a choice, and somebody has to answer for it."
+
+
+@checked
+def message(function):
+    rng = np.random.default_rng(0)
+    patterns = rng.choice([-1, 1], (8, 60, 80))
+    ground = 10 * np.sin(np.arange(80) / 9) + rng.normal(0, 3, (60, 80))
+    hide = lambda number: ground + sum((1 if number >> 7 - k & 1 else -1) * patterns[k] for k in range(8))
+    got = given(function(hide(0b11010010), patterns), "message")
+    expect(np.ndim(got) == 0 and not isinstance(got, str), f"it gives {got!r}. The bits should come back as one "
+           "number.")
+    expect(got != 0b01001011, "the bits are right, but in reverse order: the first is the highest.")
+    expect(got != 0b00101101, "every bit is turned: a pattern that was added is a 1.")
+    expect(got == 0b11010010, f"210 was hidden, and it reads {got}.")
+    bright, uneven = 200 + hide(0b11010010), patterns.copy()
+    expect(function(bright, uneven) == 210, "it is right for a picture whose mean is 0, but not for a bright one. "
+           "Patterns are not quite half +1 and half -1, and so a bright picture agrees with them. Take its mean away: "
+           "`score` does that.")
+    expect(function(hide(0), patterns) == 0 and function(hide(255), patterns) == 255, "it cannot read a message of "
+           "noughts or ones only. Each bit is there or taken away by itself, whatever the others do.")
+    expect(function(hide(210)[:, :], patterns[:4]) == 0b1101, "with four patterns there are four bits: 210 begins with "
+           "1101.")
+    return "64 of these are a payload. With noise some bits flip, and so others are added that repair them."
+
+
+@checked
+def find_shift(function):
+    rng = np.random.default_rng(1)
+    pattern = rng.normal(size=(120, 200))
+    rolled = lambda shift: np.roll(pattern, shift, (0, 1)) + rng.normal(0, 3, pattern.shape)
+    got = given(function(rolled((7, 150)), pattern), "find_shift")
+    expect(np.ndim(got) == 1 and len(got) == 2, f"it gives {got!r}. Two numbers are asked for, rows and columns; "
+           "np.unravel_index makes them of one.")
+    got = tuple(int(k) for k in got)
+    expect(got != (113, 50), "that is the way back. Take the complex conjugate of the *pattern's* transform, not of "
+           "the picture's.")
+    expect(got != (150, 7), "rows and columns are swapped: rows come first, as in a shape.")
+    expect(got != (127, 50) and got != (-113, -50), f"it gives {got}. Count from 0, downwards and to the right.")
+    for shift in ((7, 150), (0, 0), (119, 1), (60, 100)):
+        found = tuple(int(k) for k in function(rolled(shift), pattern))
+        expect(found == shift, f"the pattern was rolled by {shift}; it finds {found}. Without the conjugate of the "
+               "pattern's transform it would be a convolution, which turns the pattern upside down.")
+    return f"All {pattern.size:,} places at the price of three Fourier transforms."
+
+
+@checked
+def judged(function):
+    given(function(True, False, 5, 5), "judged")
+    word = lambda *known: str(function(*known))
+    expect(word(True, False, 5, 5) == "genuine", "signed, not changed, and both name the same film: 'genuine'.")
+    expect(word(True, True, 5, 5) == "changed", "it was changed after it was signed: 'changed', whatever its marks "
+           "say.")
+    expect(word(True, False, 5, 6) == "mixed", "an intact manifest that names 5, on pixels that say 6, is of another "
+           "film: 'mixed'. A valid signature is not enough.")
+    expect(word(True, True, 5, 6) == "changed", "what a changed file's manifest says is worth nothing, so there is "
+           "nothing to compare: 'changed'.")
+    expect(word(True, False, 5, None) == "genuine", "the pixels hold no payload that can be read. That is no "
+           "contradiction: marks get lost, and the signature holds. 'genuine'.")
+    expect(word(True, False, None, 6) == "genuine", "a manifest that names no payload contradicts none: 'genuine'.")
+    expect(word(False, None, None, 6) == "stripped", "no signature, but the pixels speak: 'stripped'.")
+    expect(word(False, None, None, 0) == "stripped" and word(True, False, 5, 0) == "mixed", "0 is a payload like any "
+           "other, but `if read:` takes it for none. Ask `read is not None`.")
+    expect(word(False, None, None, None) == "unknown", "neither signature nor mark: 'unknown'. That does not make a "
+           "film real.")
+    return "`sorakit verify` decides in the same way; see Finding.verdict in sorakit/safety/verify.py."

@@ -112,6 +112,7 @@ class Referee(nn.Module):
         super().__init__()
         fine, middle, coarse = width, 8 * width // 3, 4 * width
         self.width, self.features = width, features
+        self.accuracy: dict[str, dict[str, dict]] = {}               # of a trained one: by test, then by attribute
         self.stem = nn.Conv2d(5 * 16, fine, 1)                       # patches of 4 x 4
         self.fine = Block(fine)
         self.down1 = nn.Conv2d(4 * fine + 2, middle, 1)              # cells of 8 x 8, which know their place
@@ -262,6 +263,7 @@ class Referee(nn.Module):
             raise WeightsError(f"{paths[1].name} does not have the sha256 of its card: it is damaged or was changed")
         model = cls(**card["referee"])
         model.load_state_dict({name: value.float() for name, value in load(data).items()})
+        model.accuracy = card.get("accuracy", {})
         return model.eval().requires_grad_(False)
 
 

@@ -55,8 +55,9 @@ class Part:
 
 def evaluate(weights: str | Path = "nano", prompts: str | Sequence[Scene] = "both", seeds: int = 2, films: int = 100,
              out: str | Path | None = "docs", *, steps: int | None = None, guidance: float | None = None,
-             batch: int = 8, seed: int = 0, data: str | Path = "checkpoints/data", referee: Referee | None = None,
-             device: str | None = None, progress: Progress | None = None) -> dict[str, Part]:
+             batch: int = 8, seed: int = 0, data: str | Path = "checkpoints/data",
+             referee: Referee | str | Path | None = None, device: str | None = None,
+             progress: Progress | None = None) -> dict[str, Part]:
     """Make films, read them, and write `benchmark.md`, `.json`, `.png` and `benchmark_films.jpg` to the folder `out`.
 
     Args:
@@ -66,6 +67,7 @@ def evaluate(weights: str | Path = "nano", prompts: str | Sequence[Scene] = "bot
         out: nothing is written if None.
         steps, guidance: the sampler's own, if not given.
         data: folder of the training clips, for the nearest of them; left out where it has none.
+        referee: one that was loaded, or a folder with its weights; by default the one that ships.
         progress: called with (what, done, in all).
 
     Raises ValueError for other prompts, fewer films than seeds, or weights that are missing or damaged.
@@ -83,7 +85,7 @@ def evaluate(weights: str | Path = "nano", prompts: str | Sequence[Scene] = "bot
             raise ValueError("prompts is empty; it takes one scene or more")
         lists = {"given": list(prompts)}
     progress = progress or (lambda *_: None)
-    referee = referee or Referee.load()
+    referee = referee if isinstance(referee, Referee) else Referee.load(referee)
     pipe = load(weights, device)
     referee = referee.to(pipe.device)
     training = _remember_training(referee, data)
@@ -95,7 +97,7 @@ def evaluate(weights: str | Path = "nano", prompts: str | Sequence[Scene] = "bot
     if out is not None:
         cost = {"steps": steps or pipe.sampler.steps_default,
                 "guidance": pipe.sampler.guidance_default if guidance is None else guidance}
-        write(parts, out, about(weights, seed, pipe.device) | cost)
+        write(parts, out, about(weights, seed, pipe.device) | cost | {"referee": referee.accuracy})
     return parts
 
 
@@ -253,6 +255,14 @@ def as_markdown(parts: dict[str, Part], about: dict) -> str:
         lines += ["", "| | films | renders |", "|---|---|---|"]
         lines += [f"| {key} | {_figure(value)} | {_figure(part.measures['renders'][key])} |"
                   for key, value in part.measures["films"].items()]
+        lines.append("")
+    if about["referee"]:
+        tests = about["referee"]
+        lines += ["## The referee itself", "", "How often it reads an attribute of clips right that it never saw: of "
+                  "renders, and of these as they come out of the autoencoder.", "",
+                  "| | " + " | ".join(tests) + " |", "|---" * (1 + len(tests)) + "|"]
+        lines += [f"| {key} | " + " | ".join(str(Share(**test[key])) if key in test else "" for test in tests.values())
+                  + " |" for key in dict.fromkeys(key for test in tests.values() for key in test)]
         lines.append("")
     lines += ["Flicker: mean difference of successive frames where the camera was asked to stand still. Warping error: "
               "after moving each frame along the flow. Motion: frame heights a second. Dynamic degree: share of films "

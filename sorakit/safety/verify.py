@@ -97,10 +97,16 @@ def verify(path: str | Path, *, key: bytes = PUBLIC_KEY, authority: Authority | 
            trust: Sequence[str | Path] = ()) -> Finding:
     """Read a film's manifest and look for its watermark; see `sorakit.provenance.verify` for authority and trust.
 
-    Raises FileNotFoundError for no file, ValueError for one that is no film.
+    Raises FileNotFoundError for no file, ValueError for one that is no film; a signed film that was changed so that no
+    frame can be read is told of as changed.
     """
     found = provenance.verify(path, authority=authority, trust=trust)
-    mark = detect(some_frames(path), key)
+    try:
+        mark = detect(some_frames(path), key)
+    except ValueError:
+        if not (found.signed and found.changed):
+            raise
+        mark = Detection(False, 1.0, None, 1.0, 0.0, False, 0, 0)
     said = found.generation.get("watermark") if found.signed and not found.changed else None
     agree = None if said is None or mark.payload is None else said == f"{mark.payload:016x}"
     return Finding(str(path), found, mark, agree)
