@@ -24,12 +24,6 @@ NATIVE_SIZES = {"16:9": (80, 144), "9:16": (144, 80), "1:1": (112, 112)}        
 NATIVE_FPS = 8.0
 
 
-def check_aspect(aspect: str) -> None:
-    """Raises ValueError for a shape that the models do not draw."""
-    if aspect not in ASPECTS:
-        raise ValueError(f"aspect={aspect!r} is not one of {', '.join(ASPECTS)}")
-
-
 @dataclass(frozen=True)
 class Nearest:
     """What the models can draw that lies nearest to what was asked, by word vectors."""

@@ -87,7 +87,7 @@ def test_a_signed_film_that_nothing_can_be_read_from_any_more_is_said_to_be_chan
     data[at:] = bytes(len(data) - at)
     (tmp_path / "film.mp4").write_bytes(data)
     found = verify(tmp_path / "film.mp4")
-    assert not found.genuine and not found.mark.found and "was changed" in found.verdict
+    assert not found.genuine and not found.watermark.found and "was changed" in found.verdict
 
 
 def test_a_signature_on_another_films_pixels_is_said(safety, film, tmp_path):

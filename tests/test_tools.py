@@ -43,7 +43,7 @@ from sorakit.tools import (
 )
 from sorakit.tools.blend import curve_at
 from sorakit.tools.extend import Reel, Spool
-from sorakit.tools.formats import fitted
+from sorakit.formats import fitted
 from sorakit.tools.loop import closed
 from sorakit.tools.plans import OverPlan
 from sorakit.tools.shot import Circular, decode, decode_loop, encode, encode_still, read, times_from

@@ -7,7 +7,7 @@ model was at work on. A Take goes into the next tool as it is, with its latents:
 from sorakit.tools.animate import animate
 from sorakit.tools.blend import CURVES, blend
 from sorakit.tools.extend import Reel, extend, reel
-from sorakit.tools.formats import Format
+from sorakit.formats import Format
 from sorakit.tools.loop import loop, repeated
 from sorakit.tools.plans import PLUS, PRO, Ledger, Plan
 from sorakit.tools.recut import pace, recut

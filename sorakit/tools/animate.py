@@ -12,7 +12,7 @@ import numpy as np
 from sorakit.pipeline import Pipeline
 from sorakit.prompt.files import read_image
 from sorakit.prompt.image import look as look_at
-from sorakit.tools.formats import FITS, fitted
+from sorakit.formats import FITS, fitted
 from sorakit.tools.shot import (
     PER_SECOND,
     Take,

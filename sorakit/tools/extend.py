@@ -20,7 +20,7 @@ from sorakit.prompt.files import read_image
 from sorakit.synthesis import encode as encoding
 from sorakit.synthesis.finish import to_bytes
 from sorakit.synthesis.stream import Stream
-from sorakit.tools.formats import Format, fitted
+from sorakit.formats import Format, fitted
 from sorakit.tools.shot import (
     PER_SECOND,
     Take,

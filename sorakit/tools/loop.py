@@ -7,7 +7,7 @@ import torch
 
 from sorakit.pipeline import Pipeline
 from sorakit.run import Run
-from sorakit.tools.formats import Format
+from sorakit.formats import Format
 from sorakit.tools.shot import (
     PER_SECOND,
     Given,

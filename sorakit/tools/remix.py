@@ -17,7 +17,7 @@ from sorakit.latent.autoencoder import SPACE, TIME
 from sorakit.pipeline import Pipeline
 from sorakit.synthesis.colour import Look
 from sorakit.synthesis.stream import Stream
-from sorakit.tools.formats import Format
+from sorakit.formats import Format
 from sorakit.tools.shot import Take, decode, finish, path_of, phase, prompt_for, read, release, within
 from sorakit.tools.windows import Timeline, fill
 from sorakit.types import Video

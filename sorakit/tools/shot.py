@@ -27,7 +27,7 @@ from sorakit.synthesis.assembly import Assembly
 from sorakit.synthesis.finish import HEIGHTS, to_bytes
 from sorakit.synthesis.rate import FrameRate
 from sorakit.synthesis.stream import Stream
-from sorakit.tools.formats import Format, fitted
+from sorakit.formats import Format, fitted
 from sorakit.types import NATIVE_FPS, Conditioning, Reference, Verdict, Video
 from sorakit.videofile import find_ffmpeg
 

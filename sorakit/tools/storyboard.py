@@ -19,7 +19,7 @@ from sorakit.prompt.files import read_image
 from sorakit.prompt.image import look as look_at
 from sorakit.synthesis.finish import to_bytes
 from sorakit.tools.animate import with_pictures
-from sorakit.tools.formats import FITS, Format
+from sorakit.formats import FITS, Format
 from sorakit.tools.shot import (
     LONGEST,
     PER_SECOND,

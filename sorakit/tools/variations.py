@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sorakit.pipeline import Pipeline, check_number
 from sorakit.run import Record, Recorder, Run
-from sorakit.tools.formats import Format
+from sorakit.formats import Format
 from sorakit.tools.shot import Given, Guided, Take, latent_count, phase, recorded, within
 from sorakit.tools.windows import Timeline, Told
 from sorakit.types import DenoisingStep, Latents, Video

@@ -15,7 +15,7 @@ from sorakit.pipeline import Clock, Pipeline, check_number
 from sorakit.run import Recorder, Run
 from sorakit.synthesis.assembly import Assembly
 from sorakit.synthesis.finish import to_bytes
-from sorakit.tools.formats import Format
+from sorakit.formats import Format
 from sorakit.tools.shot import Given, Guided, encode_still
 from sorakit.types import DenoisingStep, Verdict
 
