@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..device import autocast
 from ..types import Conditioning, DenoisingStep, Latents
 from .guidance import GUIDES, Guide, Split
 from .solvers import SOLVERS, At, Solver
@@ -148,21 +149,24 @@ def check_times(times: Sequence[float]) -> list[float]:
 
 
 def velocities(transformer, x, t_tokens, conditioning: Conditioning, guidance: float, fps: float, span=None):
-    """The velocity with the prompt and without it, in one batch; without guidance (1) the latter is None.
+    """The velocity with the prompt and without it, in one batch; without guidance (1) the latter is None. CUDA
+    multiplies matrices in bf16.
 
     With span (b, t, h, w), the mean velocity over that much time from t down: what few-step weights know.
     """
     vectors, mask = conditioning.vectors.expand(len(x), -1, -1), conditioning.mask.expand(len(x), -1)
     more = {} if span is None else {"span": span}
     if guidance == 1:
-        return transformer(x, t_tokens, vectors, mask, fps, **more), None
+        with autocast(x.device):
+            return transformer(x, t_tokens, vectors, mask, fps, **more), None
     length = max(vectors.shape[1], conditioning.null_vectors.shape[1])
     pad = lambda v, m: (F.pad(v, (0, 0, 0, length - v.shape[1])), F.pad(m, (0, length - m.shape[1])))
     vectors, mask = pad(vectors, mask)
     null_vectors, null_mask = pad(conditioning.null_vectors.expand(len(x), -1, -1),
                                   conditioning.null_mask.expand(len(x), -1))
-    both = transformer(torch.cat([x, x]), torch.cat([t_tokens, t_tokens]), torch.cat([vectors, null_vectors]),
-                       torch.cat([mask, null_mask]), fps, **more)
+    with autocast(x.device):
+        both = transformer(torch.cat([x, x]), torch.cat([t_tokens, t_tokens]), torch.cat([vectors, null_vectors]),
+                           torch.cat([mask, null_mask]), fps, **more)
     return both.chunk(2)
 
 

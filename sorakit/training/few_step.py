@@ -29,7 +29,7 @@ from ..types import Conditioning
 from ..weights import load_weights, save_weights
 from .flow import DROP_CAPTION, LOOK, PRESETS, SUBJECT_WEIGHT, cache_latents, channel_weight, optimisers
 from .half import use_half_products
-from .loop import Loop, join_processes
+from .loop import Loop, first_goes_first, join_processes
 
 STEPS = (8, 4, 2, 1)                     # what the student is taught: a span is one step of so many
 SHARES = (0.4, 0.3, 0.2, 0.1)            # of the films in a batch, for each of these
@@ -59,7 +59,8 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
     text = TextEncoder.from_weights(weights, words)
     text.network.to(device)
     table = torch.from_numpy(words.vectors).to(device)
-    store = cache_latents(eyes, words, data, clips, stills, seed=seed, workers=workers).to(device)
+    with first_goes_first():
+        store = cache_latents(eyes, words, data, clips, stills, seed=seed, workers=workers).to(device)
     student, teacher = Student(weights).to(device), Transformer.from_weights(weights).to(device)
     half = half and device.type == "cpu"
     loop = Loop(out, student, rates(student, half), minutes=minutes, max_steps=max_steps, every=300)

@@ -30,7 +30,7 @@ from .autoencoder import PRESETS as AUTOENCODERS
 from .autoencoder import check_preset, load_autoencoder, to_floats
 from .data import captions_of, load_masks, load_scenes, load_shard, render_shards
 from .half import use_half_products
-from .loop import Loop, join_processes
+from .loop import Loop, first_goes_first, join_processes
 from .muon import Muon
 
 PRESETS = {  # width and depth of the transformer, and how many films a step
@@ -88,7 +88,8 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     eyes = eyes.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     words = Words.load()
     table = torch.from_numpy(words.vectors).to(device)
-    store = cache_latents(eyes, words, data, clips, stills, seed=seed, workers=workers).to(device)
+    with first_goes_first():
+        store = cache_latents(eyes, words, data, clips, stills, seed=seed, workers=workers).to(device)
     model = FlowModel(eyes.channels, words.vectors.shape[1], **size).to(device)
     model.transformer.scale.copy_(store.scale())
     before = {}

@@ -8,7 +8,7 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +144,17 @@ def keep_memory() -> None:
             c = ctypes.CDLL("libc.so.6")
             c.mallopt(-4, 0)                                                 # M_MMAP_MAX: never map a block apart
             c.mallopt(-1, 2**31 - 1)                                         # M_TRIM_THRESHOLD
+
+
+@contextlib.contextmanager
+def first_goes_first() -> Iterator[None]:
+    """What the first of several processes makes in this context, the others find made."""
+    several = distributed.is_initialized()
+    if several and distributed.get_rank():
+        distributed.barrier()
+    yield
+    if several and not distributed.get_rank():
+        distributed.barrier()
 
 
 def join_processes() -> tuple[int, int]:
