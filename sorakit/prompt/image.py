@@ -178,10 +178,10 @@ def vanishing_point(picture: UInt8[np.ndarray, "h w 3"]) -> tuple[float, float] 
 
 
 DEPTH = {  # how much farther each measure makes a pixel: least squares on 120 scenes of the drawn world
-    "down": -0.162, "down squared": -0.533, "below": -0.219, "above": -0.289, "root above": 0.486,
-    "sky": -0.27, "sky down": 0.567, "apart": -0.328, "apart above": 0.384, "apart below": 0.811,
-    "chroma": 0.079, "chroma above": -0.623, "light above": 0.206, "yellow above": -0.526,
-    "standing": -0.59, "chroma standing": 0.432,
+    "down": -0.255, "down squared": -0.438, "below": -0.246, "above": -0.3, "root above": 0.402,
+    "sky": -0.221, "sky down": 0.533, "apart": -0.323, "apart above": 0.288, "apart below": 0.834,
+    "chroma": 0.082, "chroma above": -0.627, "light above": 0.258, "yellow above": -0.567,
+    "standing": -0.478, "chroma standing": 0.366,
 }
 
 

@@ -109,7 +109,7 @@ class Block(nn.Module):
         y = self.self_attention(norm(x) * (1 + scale1) + shift1, place, frames, see)
         x = x + gate1 * see(f"{self.name}.{self.axis}", y)
         x = x + see(f"{self.name}.word", self.word_attention(norm(x), words, word_mask, see))
-        y = self.down(F.gelu(self.up(norm(x) * (1 + scale2) + shift2), approximate="tanh"))
+        y = self.down(F.gelu(self.up(norm(x) * (1 + scale2) + shift2)))
         return see(self.name, x + gate2 * see(f"{self.name}.feed", y))
 
     def self_attention(self, x: Float[Tensor, "b n d"], place, frames: int, see: Probes) -> Float[Tensor, "b n d"]:
@@ -157,7 +157,7 @@ class Head(nn.Module):
         self.up, self.down = nn.Linear(width + channels, 3 * width), nn.Linear(3 * width, channels)
 
     def forward(self, tokens: Float[Tensor, "b n d"], x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
-        return self.down(F.gelu(self.up(torch.cat([tokens, x], -1)), approximate="tanh"))
+        return self.down(F.gelu(self.up(torch.cat([tokens, x], -1))))
 
 
 class TimeEmbedding(nn.Module):
