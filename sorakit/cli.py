@@ -12,21 +12,31 @@ from sorakit import cli_tools
 from sorakit.cli_common import (
     LEDGER,
     AuditFile,
+    CodecName,
     ConsentFile,
+    Denoised,
     Device,
+    FinishPreset,
+    Fps,
     Guidance,
+    Height,
     LedgerFile,
+    LookName,
     Negative,
+    NewAspect,
     Output,
     PlanName,
     PolicyName,
     Seed,
+    Sharpened,
+    Size,
+    Stabilised,
     Stages,
     Steps,
     User,
     Weights,
+    Width,
     at_work,
-    saved,
     say,
     show,
     told,
@@ -51,21 +61,32 @@ Data = Annotated[Path, typer.Option(help="Folder that keeps them.")]
 @app.command(help="Make a film of a prompt.\n\nFor example: [bold]sorakit generate \"a black cat walks in the snow\" "
                   "--seed 7 -o cat.mp4[/bold]")
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What the film should show, in plain English.")],
+    prompt: Annotated[str, typer.Argument(help="What the film should show, in plain English. [dim]What the --image "
+                                               "shows, if not given.[/dim]")] = "",
     output: Output = Path("film.mp4"), negative: Negative = "",
     image: Annotated[Path | None, typer.Option(help="A picture to start from: the first frame.")] = None,
-    seconds: Annotated[float, typer.Option(help="How long, up to 10.")] = 2.0,
-    aspect: Annotated[str, typer.Option(help="16:9, 9:16 or 1:1.")] = "16:9",
-    height: Annotated[int | None, typer.Option(help="Pixels. [dim]The short side has 432, if not given.[/dim]")] = None,
-    seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
+    seconds: Annotated[float, typer.Option(help="How long. [dim]Over 10 it is made in windows of 2, which know the "
+                                                "second before them.[/dim]")] = 2.0,
+    aspect: NewAspect = None, height: Height = None, width: Width = None, seed: Seed = 0, steps: Steps = None,
+    guidance: Guidance = None, weights: Weights = None, device: Device = None,
+    preset: FinishPreset = None, size: Size = None, fps: Fps = None, look: LookName = None,
+    stabilise: Stabilised = False, denoise: Denoised = None, sharpen: Sharpened = None, codec: CodecName = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
     policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
     cancelled = f"cancelled; {output} was not written"
-    with at_work(cancelled, weights, device, (plan, ledger, user), (policy, consent, audit), output) as (pipe, stages):
-        video = pipe(prompt, negative=negative, image=image, seconds=seconds, aspect=aspect, seed=seed, steps=steps,
-                     guidance=guidance, height=height, progress=stages)
-        show(saved(stages, video.save, output), video, stages, seed, video.notes)
+    recipe = {"preset": preset, "size": size, "fps": fps, "look": look, "stabilise": stabilise, "denoise": denoise,
+              "sharpen": sharpen}
+    with at_work(cancelled, weights, device, (plan, ledger, user), (policy, consent, audit), output, codec=codec,
+                 recipe=recipe) as (pipe, stages):
+        from sorakit.pipeline import MAX_SECONDS
+        from sorakit.tools import reel
+
+        at_once = {"window": max(2.0, seconds)} if seconds <= MAX_SECONDS else {}
+        film = reel(pipe, prompt, seconds, image=image, aspect=aspect, height=height, width=width, seed=seed,
+                    negative=negative, steps=steps, guidance=guidance, progress=stages, **at_once)
+        done = film.save(output, codec=codec, progress=stages)
+        show(done.path, done.count, done.fps, done.height, done.width, stages, seed, film.notes)
 
 
 @app.command(help="Tell where a film comes from: who signed it, whether it was changed since, and what its watermark "
@@ -82,6 +103,27 @@ def verify(
         found = verify(film, trust=tuple(trust or ()))
         say.print(found.json() if as_json else str(found), markup=False)
     raise typer.Exit(0 if found.genuine else 1)
+
+
+@app.command(help="The line for a consent list that says that the people in a picture or film agreed to be shown.\n\n"
+                  "For example: [bold]sorakit consent ada.jpg --consent agreed.txt[/bold]")
+def consent(
+    file: Annotated[Path, typer.Argument(help="The picture or film, just as it will be given; a .gif is a film.")],
+    into: Annotated[Path | None, typer.Option("--consent", help="The list to add the line to. [dim]It is only printed, "
+                                                                "if not given.[/dim]")] = None,
+):
+    with told("cancelled"):
+        from sorakit.prompt.files import open_film, read_image
+        from sorakit.safety.policy import add_consent, film_hash, picture_hash
+
+        try:
+            picture = None if file.suffix.lower() == ".gif" else read_image(file)
+        except ValueError:                                   # no picture; what is no film either is told of below
+            picture = None
+        line = f"film: {film_hash(open_film(file).path)}" if picture is None else f"picture: {picture_hash(picture)}"
+        if into is not None:
+            add_consent(into, line)
+        say.print(line, markup=False)
 
 
 @app.command(help="Make films of the benchmark's prompts, read them back with the referee, and write the report.")

@@ -16,13 +16,32 @@ say = Console(highlight=False, soft_wrap=True)
 say_aside = Console(stderr=True, highlight=False, soft_wrap=True)   # progress and errors, so that stdout stays clean
 
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu. [dim]The best one here, if not given.[/dim]")]
-Weights = Annotated[str, typer.Option(help="nano, base, or a folder with weights.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where to: .mp4, .webm or .gif.")]
+Weights = Annotated[str | None, typer.Option(help="nano, base, or a folder with weights. [dim]The best that ships for "
+                                                  "the device.[/dim]")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where to: .mp4, .webm, .mov, .webp or .gif.")]
 Negative = Annotated[str, typer.Option(help="What to steer away from.")]
 Seed = Annotated[int, typer.Option(help="Another seed, another film; the same seed, the same film.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps: more are slower and finer. [dim]4 with few-step "
                                                 "weights, else 25.[/dim]")]
 Guidance = Annotated[float | None, typer.Option(help="How hard the prompt pulls. [dim]4, if not given.[/dim]")]
+NewAspect = Annotated[str | None, typer.Option(help="16:9, 9:16, 1:1, 4:3, 3:4, 21:9 or any up to 4:1. [dim]16:9, "
+                                                    "unless a preset has another.[/dim]")]
+Height = Annotated[int | None, typer.Option(help="Pixels.")]
+Width = Annotated[int | None, typer.Option(help="Pixels, with --height.")]
+FinishPreset = Annotated[str | None, typer.Option("--preset", rich_help_panel="Finish",
+                                                  help="web, cinema, social or classroom; what else is given goes "
+                                                       "before it.")]
+Size = Annotated[str | None, typer.Option(rich_help_panel="Finish",
+                                          help="Of the short side: 480p, 720p, 1080p, 1440p, 4K, or pixels.")]
+Fps = Annotated[float | None, typer.Option(rich_help_panel="Finish", help="Frames a second, by motion in between.")]
+LookName = Annotated[str | None, typer.Option("--look", rich_help_panel="Finish",
+                                              help="natural, cinematic, ... or a .cube file.")]
+Stabilised = Annotated[bool, typer.Option("--stabilise", rich_help_panel="Finish", help="Take shake away.")]
+Denoised = Annotated[float | None, typer.Option("--denoise", rich_help_panel="Finish", help="From 0 to 1.")]
+Sharpened = Annotated[float | None, typer.Option("--sharpen", rich_help_panel="Finish", help="From 0 to 1.")]
+CodecName = Annotated[str | None, typer.Option("--codec", rich_help_panel="Finish",
+                                               help="h264 or h265 (.mp4, .mov), av1 (.mp4, .webm), vp9 (.webm), prores "
+                                                    "(.mov).")]
 PlanName = Annotated[str | None, typer.Option("--plan", envvar="SORAKIT_PLAN", rich_help_panel="Limits",
                                               help="Limits to keep: plus, pro, or a JSON file of your own.")]
 LedgerFile = Annotated[Path, typer.Option("--ledger", envvar="SORAKIT_LEDGER", rich_help_panel="Limits",
@@ -32,10 +51,12 @@ User = Annotated[str | None, typer.Option("--user", rich_help_panel="Limits",
 PolicyName = Annotated[str, typer.Option("--policy", envvar="SORAKIT_POLICY", rich_help_panel="Safety",
                                          help="What may be made: classroom, research or strict.")]
 ConsentFile = Annotated[Path | None, typer.Option("--consent", envvar="SORAKIT_CONSENT", rich_help_panel="Safety",
-                                                  help="File of names and pictures of people who agreed.")]
+                                                  help="File of names, pictures and films of people who "
+                                                       "agreed: see sorakit consent.")]
 AuditFile = Annotated[Path | None, typer.Option("--audit", envvar="SORAKIT_AUDIT", rich_help_panel="Safety",
-                                                help="File to which every decision is added; some policies ask for "
-                                                     "one.")]
+                                                help="File to which every decision is added, prompts as hashes "
+                                                     "unless the policy keeps their text; strict and research "
+                                                     "ask for one.")]
 LEDGER = Path("~/.sorakit/films.jsonl")
 
 
@@ -111,23 +132,26 @@ class Limits:
 
 
 @contextlib.contextmanager
-def at_work(cancelled: str, weights: str, device: str | None, limits: tuple, safety: tuple, *outputs: Path
-            ) -> Iterator[tuple]:
+def at_work(cancelled: str, weights: str | None, device: str | None, limits: tuple, safety: tuple, *outputs: Path,
+            codec: str | None = None, recipe: dict | None = None) -> Iterator[tuple]:
     """A pipeline, and what to tell its progress to. Paths and limits are looked at first, as they cost nothing.
 
-    limits are what `Limits` takes, safety the policy, the consent file and the audit file.
+    limits are what `Limits` takes, safety the policy, the consent file and the audit file, recipe what `recipe_of`
+    takes.
     """
     with told(cancelled):
         from sorakit import videofile
 
         with Limits(*limits) as kept:
             for output in outputs:
-                videofile.check_path(output)
+                videofile.check_path(output, codec)
             with Stages() as stages:
                 stages("load", 0, 1)
+                synthesis = recipe_of(**recipe) if recipe else None
                 from sorakit.pipeline import load
 
                 pipe = load(weights, device)
+                pipe.synthesis = synthesis or pipe.synthesis
                 pipe.limits = kept or None
                 policy, consent, audit = safety
                 pipe.safety = pipe.safety.under(policy, consent=consent, audit=audit)
@@ -137,6 +161,17 @@ def at_work(cancelled: str, weights: str, device: str | None, limits: tuple, saf
             say_aside.print(f"{kept}", style="dim", markup=False)
 
 
+def recipe_of(preset: str | None, size: str | None, fps: float | None, look: str | None, stabilise: bool,
+              denoise: float | None, sharpen: float | None):
+    """A `Synthesis` of what is given, or of a preset and what is changed of it."""
+    from sorakit.synthesis.recipe import Synthesis
+
+    asked = {"size": int(size) if size and size.isdigit() else size, "fps": fps, "look": look,
+             "stabilise": stabilise or None, "denoise": denoise, "sharpen": sharpen}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    return Synthesis(**asked) if preset is None else Synthesis.preset(preset, **asked)
+
+
 def saved(stages: Stages, save: Callable[[Path], Path], output: Path) -> Path:
     stages("save", 0, 1)
     path = save(output)
@@ -144,12 +179,13 @@ def saved(stages: Stages, save: Callable[[Path], Path], output: Path) -> Path:
     return path
 
 
-def show(path: Path, video, stages: Stages, seed: int | None = None, notes: tuple[str, ...] = ()) -> None:
+def show(path: Path, count: int, fps: float, height: int, width: int, stages: Stages, seed: int | None = None,
+         notes: tuple[str, ...] = ()) -> None:
     """Where a film is, what it measures and what took how long."""
     stages.bars.stop()
     say.print(f"{path}", style="bold", markup=False)
     made = "" if seed is None else f", seed {seed}"
-    say.print(f"{video.seconds:.1f} s, {len(video.frames)} frames of {video.height} x {video.width}{made}")
+    say.print(f"{count / fps:.1f} s, {count} frames of {height} x {width}{made}")
     for note in notes:
         say.print(note, markup=False)
     say.print(" · ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.took.items()), style="dim")

@@ -13,18 +13,29 @@ import typer
 from sorakit.cli_common import (
     LEDGER,
     AuditFile,
+    CodecName,
     ConsentFile,
+    Denoised,
     Device,
+    FinishPreset,
+    Fps,
     Guidance,
+    Height,
     LedgerFile,
+    LookName,
     Negative,
+    NewAspect,
     Output,
     PlanName,
     PolicyName,
     Seed,
+    Sharpened,
+    Size,
+    Stabilised,
     Steps,
     User,
     Weights,
+    Width,
     at_work,
     saved,
     say,
@@ -40,9 +51,6 @@ Words = Annotated[str, typer.Argument(metavar="[PROMPT]", help="What it is to sh
                                                                "given.[/dim]")]
 Aspect = Annotated[str | None, typer.Option(help="16:9, 9:16, 1:1, 4:3, 21:9 or any other. [dim]As what is given has "
                                                  "it.[/dim]")]
-NewAspect = Annotated[str, typer.Option(help="16:9, 9:16, 1:1, 4:3, 21:9 or any other.")]
-Height = Annotated[int | None, typer.Option(help="Pixels.")]
-Width = Annotated[int | None, typer.Option(help="Pixels, with --height.")]
 Fit = Annotated[str, typer.Option(help="What is done with another shape: crop, or pad.")]
 
 
@@ -58,7 +66,7 @@ def remix(
     region: Annotated[str | None, typer.Option(help="Where it may change: left,top,right,bottom from 0 to 1, or a "
                                                     "picture that is white there.")] = None,
     aspect: Aspect = None, height: Height = None, width: Width = None, fit: Fit = "crop", negative: Negative = "",
-    seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
+    seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = None, device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
     policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
@@ -69,7 +77,7 @@ def remix(
         take = tools.remix(pipe, film, prompt, strength=number_or_name(strength), style=style, region=area(region),
                            aspect=aspect, height=height, width=width, fit=fit, negative=negative, seed=seed,
                            steps=steps, guidance=guidance, progress=stages)
-        finish(take, output, stages, seed)
+        save_and_show(take, output, stages, seed)
 
 
 @app.command(rich_help_panel=PANEL, help="Make a film of cards in time, from a board's file or from --card.\n\nFor "
@@ -87,8 +95,8 @@ def storyboard(
     preview: Annotated[Path | None, typer.Option(help="Draw a contact sheet (.png, .jpg) in two steps, and no film.")]
     = None,
     save_board: Annotated[Path | None, typer.Option(help="Keep the board as JSON.")] = None,
-    aspect: NewAspect = "16:9", height: Height = None, width: Width = None, negative: Negative = "", seed: Seed = 0,
-    steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
+    aspect: NewAspect = None, height: Height = None, width: Width = None, negative: Negative = "", seed: Seed = 0,
+    steps: Steps = None, guidance: Guidance = None, weights: Weights = None, device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
     policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
@@ -117,7 +125,7 @@ def storyboard(
             say.print(f"{draw(sheet, preview)}", style="bold", markup=False)
         else:
             take = shown.film(pipe, negative=negative, steps=steps, guidance=guidance, progress=stages)
-            finish(take, output, stages, shown.seed)
+            save_and_show(take, output, stages, shown.seed)
 
 
 @app.command(rich_help_panel=PANEL, help="Keep parts of a film, change its pace, make it longer.\n\nFor example: [bold]"
@@ -132,7 +140,7 @@ def recut(
     after: Annotated[float, typer.Option(help="Seconds of new content at the end.")] = 0.0,
     before: Annotated[float, typer.Option(help="Seconds of new content at the beginning.")] = 0.0,
     prompt: Annotated[str, typer.Option(help="What the new content shows.")] = "", negative: Negative = "",
-    seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
+    seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = None, device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
     policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
@@ -143,7 +151,7 @@ def recut(
         take = tools.recut(pipe, film, [span(part, unit) for part in keep] if keep else None, unit=unit, speed=speed,
                            after=after, before=before, prompt=prompt, negative=negative, seed=seed, steps=steps,
                            guidance=guidance, progress=stages)
-        finish(take, output, stages, seed if take.runs else None)
+        save_and_show(take, output, stages, seed if take.runs else None)
 
 
 @app.command(rich_help_panel=PANEL, help="Two films into one.\n\nFor example: [bold]sorakit blend forest.mp4 "
@@ -157,7 +165,7 @@ def blend(
     strength: Annotated[str, typer.Option(help="How far what is mixed is drawn anew: subtle, mild, strong or 0 to 1."
                                           )] = "mild",
     aspect: Aspect = None, height: Height = None, width: Width = None, fit: Fit = "crop", negative: Negative = "",
-    seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
+    seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = None, device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
     policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
@@ -168,7 +176,7 @@ def blend(
         take = tools.blend(pipe, a, b, prompt, curve=points(curve), overlap=overlap, strength=number_or_name(strength),
                            aspect=aspect, height=height, width=width, fit=fit, negative=negative, seed=seed,
                            steps=steps, guidance=guidance, progress=stages)
-        finish(take, output, stages, seed)
+        save_and_show(take, output, stages, seed)
 
 
 @app.command(rich_help_panel=PANEL, help="A film whose end leads into its beginning: of a film, or from --prompt.\n\n"
@@ -184,7 +192,7 @@ def loop(
                                            "(1.5 s).")] = "normal",
     times: Annotated[int, typer.Option(help="Write it so many times over.", min=1, max=60)] = 1,
     aspect: Aspect = None, height: Height = None, width: Width = None, negative: Negative = "", seed: Seed = 0,
-    steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
+    steps: Steps = None, guidance: Guidance = None, weights: Weights = None, device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
     policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
@@ -194,7 +202,7 @@ def loop(
 
         take = tools.loop(pipe, film, prompt, seconds=seconds, seam=seam, aspect=aspect, height=height, width=width,
                           negative=negative, seed=seed, steps=steps, guidance=guidance, progress=stages)
-        finish(take, output, stages, seed, tools.repeated(take.video, times))
+        save_and_show(take, output, stages, seed, tools.repeated(take.video, times))
 
 
 @app.command(rich_help_panel=PANEL, help="Let a picture move.\n\nFor example: [bold]sorakit animate beach.jpg "
@@ -206,7 +214,7 @@ def animate(
     last: Annotated[Path | None, typer.Option(help="Another picture, to end with.")] = None,
     seconds: Annotated[float, typer.Option(help="How long.")] = 2.0,
     aspect: Aspect = None, height: Height = None, width: Width = None, fit: Fit = "crop", negative: Negative = "",
-    seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
+    seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = None, device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
     policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
@@ -219,7 +227,7 @@ def animate(
         take = tools.animate(pipe, pictures, prompt, at=where, seconds=seconds, aspect=aspect, height=height,
                              width=width, fit=fit, negative=negative, seed=seed, steps=steps, guidance=guidance,
                              progress=stages)
-        finish(take, output, stages, seed)
+        save_and_show(take, output, stages, seed)
 
 
 @app.command(rich_help_panel=PANEL, help="Make a film longer: what comes next, or what came before.\n\nFor example: "
@@ -228,7 +236,7 @@ def extend(
     film: Film, prompt: Words = "", output: Output = Path("extend.mp4"),
     seconds: Annotated[float, typer.Option(help="Of new content after the film.")] = 0.0,
     before: Annotated[float, typer.Option(help="Seconds of new content before the film.")] = 0.0,
-    negative: Negative = "", seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano",
+    negative: Negative = "", seed: Seed = 0, steps: Steps = None, guidance: Guidance = None, weights: Weights = None,
     device: Device = None, plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
     policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
@@ -238,7 +246,7 @@ def extend(
 
         take = tools.extend(pipe, film, seconds, prompt, before=before, negative=negative, seed=seed, steps=steps,
                             guidance=guidance, progress=stages)
-        finish(take, output, stages, seed)
+        save_and_show(take, output, stages, seed)
 
 
 @app.command(rich_help_panel=PANEL, help="One to four films of one prompt, each by itself and all in a grid.\n\nFor "
@@ -249,8 +257,8 @@ def variations(
     output: Output = Path("variations.mp4"),
     n: Annotated[int, typer.Option("--number", "-n", help="How many, from 1 to 4.")] = 4,
     seconds: Annotated[float, typer.Option(help="How long.")] = 2.0,
-    aspect: NewAspect = "16:9", height: Height = None, width: Width = None, negative: Negative = "", seed: Seed = 0,
-    steps: Steps = None, guidance: Guidance = None, weights: Weights = "nano", device: Device = None,
+    aspect: NewAspect = None, height: Height = None, width: Width = None, negative: Negative = "", seed: Seed = 0,
+    steps: Steps = None, guidance: Guidance = None, weights: Weights = None, device: Device = None,
     plan: PlanName = None, ledger: LedgerFile = LEDGER, user: User = None,
     policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
 ):
@@ -265,7 +273,7 @@ def variations(
         try:
             for path, take in zip(each, takes):
                 written.append(take.save(path))
-            finish(takes[0], output, stages, seed, tools.grid([take.video for take in takes]))
+            save_and_show(takes[0], output, stages, seed, tools.grid([take.video for take in takes]))
         except BaseException:                    # all of them or none
             for path in written:
                 path.unlink(missing_ok=True)
@@ -274,12 +282,32 @@ def variations(
             say.print(f"{path}", markup=False)
 
 
+@app.command(rich_help_panel=PANEL, help="Finish a film: size, frame rate, look, a steady camera, another kind of "
+                                         "file. It is marked and signed like any other.\n\nFor example: [bold]sorakit "
+                                         "finish waves.mp4 --preset cinema --stabilise -o waves.mov[/bold]")
+def finish(
+    film: Film, output: Output = Path("finished.mp4"), preset: FinishPreset = None, size: Size = None,
+    fps: Fps = None, look: LookName = None, stabilise: Stabilised = False, denoise: Denoised = None,
+    sharpen: Sharpened = None, codec: CodecName = None, aspect: Aspect = None, height: Height = None,
+    width: Width = None, policy: PolicyName = "classroom", consent: ConsentFile = None, audit: AuditFile = None,
+):
+    asked = (output, None, "cpu", None, LEDGER, None, policy, consent, audit)
+    recipe = {"preset": preset, "size": size, "fps": fps, "look": look, "stabilise": stabilise, "denoise": denoise,
+              "sharpen": sharpen}
+    with working(*asked, given=(film,), codec=codec, recipe=recipe) as (pipe, stages):
+        from sorakit import tools
+        from sorakit.tools.shot import about_sound
+
+        done = tools.finish(pipe, film, output, aspect=aspect, height=height, width=width, codec=codec, progress=stages)
+        show(done.path, done.count, done.fps, done.height, done.width, stages, notes=about_sound(film))
+
+
 # --- what commands have in common -------------------------------------------------------------------
 
 
-def working(*asked, given: tuple[Path | None, ...] = ()):
+def working(*asked, given: tuple[Path | None, ...] = (), **finish):
     """See `at_work`; asked are the output, if there is one, the weights, the device, what `Limits` takes and what is
-    said of safety; given are the files that must be there."""
+    said of safety; given are the files that must be there, finish codec and recipe."""
     *outputs, weights, device, plan, ledger, user, policy, consent, audit = asked
     for path in filter(None, given):
         if not path.expanduser().exists():
@@ -287,12 +315,12 @@ def working(*asked, given: tuple[Path | None, ...] = ()):
                 raise FileNotFoundError(f"{str(path)!r} does not exist")
     name = ", ".join(str(output) for output in outputs) or "nothing"
     return at_work(f"cancelled; {name} was not written" if outputs else "cancelled", weights, device,
-                   (plan, ledger, user), (policy, consent, audit), *outputs)
+                   (plan, ledger, user), (policy, consent, audit), *outputs, **finish)
 
 
-def finish(take, output: Path, stages, seed: int | None, video=None) -> None:
+def save_and_show(take, output: Path, stages, seed: int | None, video=None) -> None:
     video = video or take.video
-    show(saved(stages, video.save, output), video, stages, seed,
+    show(saved(stages, video.save, output), len(video.frames), video.fps, video.height, video.width, stages, seed,
          tuple(dict.fromkeys((*take.notes, *take.video.notes))))
 
 

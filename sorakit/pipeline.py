@@ -18,17 +18,21 @@ from torch import Tensor
 
 from sorakit.device import pick_device
 from sorakit.diffusion.sampler import Sampler
+from sorakit.formats import native_size
 from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
 from sorakit.latent.text import MAX_WORDS, TextEncoder
 from sorakit.prompt.reader import Reader
 from sorakit.prompt.words import Words
+from sorakit.provenance import Origin, path_of
 from sorakit.run import Run
 from sorakit.safety.safety import Safety
-from sorakit.synthesis.finish import enlarge, output_size
+from sorakit.synthesis.encode import Encoded
+from sorakit.synthesis.finish import enlarge, shape_of
 from sorakit.synthesis.recipe import Synthesis
 from sorakit.transformer.model import Transformer
-from sorakit.types import NATIVE_FPS, NATIVE_SIZES, Video
-from sorakit.weights import load_weights
+from sorakit.types import NATIVE_FPS, Verdict, Video
+from sorakit.videofile import check_path
+from sorakit.weights import load_weights, shipped
 
 MAX_SECONDS = 10
 SAMPLER = Sampler(method="ancestral")       # fresh noise at every step mends what the steps before got wrong
@@ -55,46 +59,55 @@ class Pipeline:
     limits: Any = None               # how long, how large and how many films may be: a `tools.Plan` or `tools.Ledger`
 
     @torch.no_grad()
-    def __call__(self, prompt: str, *, negative: str = "", image=None, seconds: float = 2.0, aspect: str = "16:9",
-                 seed: int = 0, steps: int | None = None, guidance: float | None = None, height: int | None = None,
+    def __call__(self, prompt: str = "", *, negative: str = "", image=None, video=None, seconds: float = 2.0,
+                 aspect: str | None = None, seed: int = 0, steps: int | None = None, guidance: float | None = None,
+                 height: int | None = None, width: int | None = None,
                  progress: Callable[[str, int, int], None] | None = None) -> Video:
         """A film of the prompt; the same arguments make the same pixels on a CPU.
 
         Args:
+            prompt: may be left out with an image; it is then made from what the image shows, and said in `notes`.
             negative: what guidance steers away from.
             image: the first frame: a path, a PIL image or a uint8 array (h, w, 3).
+            video: is for the tools, as what is to become of it has to be said: `remix`, `extend` and others.
             seconds: length, up to 10; models draw 1 + 2k frames at 8 a second, and the nearest such length is made.
-            aspect: "16:9", "9:16" or "1:1".
+                `sorakit.tools.reel` makes longer films.
+            aspect: "16:9", "9:16", "1:1", "4:3", "21:9" or any other up to 4:1; by default that of `synthesis`, else
+                "16:9".
             steps: denoising steps; more are slower and finer. By default 4 with weights that know few steps, else 25.
             guidance: how hard the prompt pulls; 1 is no more than the model would by itself. By default what few-step
                 weights were taught, else 4.
-            height: of the film in pixels; by default its short side has 432.
+            height, width: of the film in pixels; a height alone keeps the aspect. By default the short side has what
+                `synthesis` says, 432 unless changed.
 
         Raises:
             ValueError: for arguments outside of these, naming the argument.
             Refused: (a ValueError) for a prompt that breaks the safety rules.
             OverPlan: (a ValueError) for what goes beyond `limits`.
         """
-        with self.within(seconds, *output_size(aspect, height)):
-            return self.stages(Clock(progress), prompt, negative=negative, image=image, seconds=seconds, aspect=aspect,
-                               seed=seed, steps=steps, guidance=guidance, height=height)
+        with self.within(seconds, *self.synthesis.target(aspect, height, width)):
+            return self.stages(Clock(progress), prompt, negative=negative, image=image, video=video, seconds=seconds,
+                               aspect=aspect, seed=seed, steps=steps, guidance=guidance, height=height, width=width)
 
     @torch.no_grad()
-    def trace(self, prompt: str, *, keep: str | Sequence[str] = (), **options) -> Run:
+    def trace(self, prompt: str = "", *, keep: str | Sequence[str] = (), **options) -> Run:
         """The same film by the same lines, with everything on the way kept in a `Run`.
 
         Takes what a call takes. keep names more that the transformer works out at each step (`transformer.names()`;
         patterns such as `"blocks.*.time.attention"`), of the first film and with the prompt.
         """
-        size = output_size(options.get("aspect", "16:9"), options.get("height"))
+        size = self.synthesis.target(*map(options.get, ("aspect", "height", "width")))
         with self.within(options.get("seconds", 2.0), *size):
             return Run.record(self, keep, {"prompt": prompt, **options})
 
-    def stages(self, do, prompt, *, negative="", image=None, seconds=2.0, aspect="16:9", seed=0, steps=None,
-               guidance=None, height=None) -> Video:
+    def stages(self, do, prompt, *, negative="", image=None, video=None, seconds=2.0, aspect=None, seed=0, steps=None,
+               guidance=None, height=None, width=None) -> Video:
         """The six stages in order. `do(name, stage, ...)` calls stage(...): a `Clock`, or the recorder of a `Run`."""
-        output_size(aspect, height)                      # what cannot be made is said before the work, not after it
-        noise = self.noise(seconds, aspect, seed)                                                # (1, c, t, h, w)
+        if video is not None:
+            raise ValueError("video= is for the tools: sorakit.tools.remix(pipe, video, prompt) changes a film, extend "
+                             "makes it longer; blend, loop and recut take films, too")
+        height, width = self.synthesis.target(aspect, height, width)
+        noise = self.noise(seconds, f"{width}:{height}", seed)                                   # (1, c, t, h, w)
         sampler, network, steps, guidance = self.plan(steps, guidance, negative)
 
         brief = do("prompt", self.prompt, prompt, negative=negative, image=image)                # 1 what is asked
@@ -104,10 +117,10 @@ class Pipeline:
         latents = do("diffusion", sampler, network, noise, conditioning, known, mask,
                      steps=steps, guidance=guidance, fps=NATIVE_FPS)                             # 3 + 4
         frames = do("decode", self.autoencoder.decode, latents.values)                           # 2 back to pixels
-        video = do("synthesis", self.synthesis, frames, aspect=aspect, height=height,
+        video = do("synthesis", self.synthesis, frames, height=height, width=width,
                    prompt=verdict.brief.prompt)                                                  # 5 finish
-        video = do("release", self.safety.release, video, model=self.model, seed=seed,
-                   verdict=verdict)                                                              # 6 screen and mark
+        video = do("release", self.safety.release, video, model=self.model, seed=seed, verdict=verdict,
+                   made_from=path_of(image))                                                     # 6 screen and mark
         return dataclasses.replace(video, timings=do.timings, notes=verdict.notes)
 
     def plan(self, steps: int | None, guidance: float | None, negative: str = ""):
@@ -129,10 +142,11 @@ class Pipeline:
         return self.limits.film(seconds=seconds, height=height, width=width, films=films)
 
     def noise(self, seconds: float, aspect: str, seed: int) -> Float[Tensor, "1 c t i j"]:
-        """Where a film starts: drawn on the CPU, so that a seed means the same everywhere."""
-        check_number("seconds", seconds, 0, MAX_SECONDS)
+        """Where a film of any "width:height" starts: drawn on the CPU, so that a seed means the same everywhere."""
+        check_number("seconds", seconds, 0, MAX_SECONDS, more="; sorakit.tools.reel makes longer films")
         check_number("seed", seed, 0, 2**63 - 1, numbers.Integral)
-        height, width = NATIVE_SIZES[aspect]
+        across, down = shape_of(aspect)
+        height, width = native_size(across / down)
         shape = (1, self.autoencoder.channels, 1 + round(seconds * NATIVE_FPS / TIME), height // SPACE, width // SPACE)
         return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
 
@@ -146,16 +160,57 @@ class Pipeline:
         known[:, :, :1], mask[:, :1] = self.autoencoder.encode(frame), True
         return known, mask
 
+    def save(self, film, path: str | Path, *, prompt: str = "", seed: int = 0, origin: Origin | None = None,
+             verdict: Verdict | None = None, has_marks: bool = False, aspect: str | None = None,
+             height: int | None = None, width: int | None = None, native_fps: float = NATIVE_FPS,
+             progress: Callable[[str, int, int], None] | None = None, **encoding) -> Encoded:
+        """Stages 5 and 6 straight into a file, a frame at a time: finished, screened, marked, encoded and signed.
 
-def load(weights: str | Path = "nano", device: str | None = None, **safety) -> Pipeline:
+        >>> pipe.save(run.frames, "film.mp4", prompt="waves on a beach", seed=7, codec="h265")    # doctest: +SKIP
+
+        Args:
+            film: what the decoder gives, (1, 3, t, h, w), uint8 frames (t, h, w, 3), a `Stream` or a `Video`.
+            prompt, seed: what the file says that the film was made from; or all of it, an `origin`.
+            verdict: see `Safety.release`.
+            has_marks: the film has both marks, as every `Video` of this pipeline has. Where it is cropped it gets them
+                again.
+            aspect, height, width: see `Synthesis.target`.
+            progress: called with ("finish", frames done, frames in all).
+            encoding: codec, quality and poster of `encode.write`.
+
+        Raises ValueError for what does not fit or cannot be signed, Refused for frames that the policy does not let
+        out, OSError if the file cannot be written or signed.
+        """
+        path = check_path(path, encoding.get("codec"))
+        if isinstance(film, Video) and film.origin:
+            origin, has_marks = film.origin.after("c2pa.edited"), True
+        origin = origin or self.safety.origin(prompt, self.model, seed)
+        if has_marks:
+            has_marks = self.synthesis.keeps((film.height, film.width), self.synthesis.target(aspect, height, width))
+        told = progress or (lambda *_: None)
+        told("finish", 0, 1)
+        done = self.synthesis.write(
+            path, film, aspect=aspect, height=height, width=width, native_fps=native_fps, origin=origin,
+            metadata=self.safety.said(origin), **encoding,
+            progress=lambda number, count, _: number < count and told("finish", number, count),
+            mark=lambda stream: stream.then(
+                lambda: self.safety.released(stream, stream.fps, origin, verdict, has_marks)))
+        told("finish", done.count, done.count)
+        return done
+
+
+def load(weights: str | Path | None = None, device: str | None = None, **safety) -> Pipeline:
     """A pipeline from weights that ship with the package, or from a folder, on the best device here.
 
+    Without weights it takes the best of those that ship for the device: "base" on a GPU, else "nano".
     `safety` goes to stage 6: policy, consent, audit, style; see `sorakit.safety.safety.Safety`.
 
     Raises WeightsError (a ValueError) for weights that are missing or damaged, ValueError for a device not here.
     """
     started = time.perf_counter()
     place = pick_device(device)
+    if weights is None:
+        weights = "base" if place.type != "cpu" and "base" in shipped() else "nano"
     stored, words = load_weights(weights), Words.load()
     reader = Reader(words, reach=MAX_WORDS)
     pipeline = Pipeline(
@@ -181,10 +236,10 @@ def digest_of(card: dict) -> str:
     return hashlib.sha256(repr(shards).encode()).hexdigest()
 
 
-def check_number(name: str, value, lowest, highest, kind=numbers.Real) -> None:
+def check_number(name: str, value, lowest, highest, kind=numbers.Real, more: str = "") -> None:
     if not isinstance(value, kind) or isinstance(value, bool) or not lowest <= value <= highest:
         what = "a whole number" if kind is numbers.Integral else "a number"
-        raise ValueError(f"{name}={value!r} does not fit; it takes {what} from {lowest:,} to {highest:,}")
+        raise ValueError(f"{name}={value!r} does not fit; it takes {what} from {lowest:,} to {highest:,}{more}")
 
 
 class Clock:

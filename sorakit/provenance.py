@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-EMBEDDED = (".mp4", ".gif")                                # carry their manifest inside
+EMBEDDED = (".mp4", ".mov", ".webp", ".gif")              # carry their manifest inside
 BESIDE = (".webm",)                                        # C2PA has no place for one in WebM: it lies beside
 SIGNABLE = (*EMBEDDED, *BESIDE)
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -126,11 +126,16 @@ def beside(path: str | Path) -> Path:
     return Path(path).with_suffix(".c2pa")
 
 
+def path_of(given) -> tuple[str, ...]:
+    """The absolute path of a picture or film that is given as a file, for `Origin.made_from`; () for any other."""
+    return (str(Path(given).expanduser().absolute()),) if isinstance(given, (str, Path)) else ()
+
+
 def sign(path: str | Path, origin: Origin, *, authority: Authority | None = None, name: str | None = None) -> Path:
     """Give a finished file a signed manifest, in place (or beside it, for WebM), and check it on read-back.
 
     Args:
-        path: a whole .mp4, .gif or .webm.
+        path: a whole film, of one of SIGNABLE.
         name: what the file will be called, if it has another name by now; it says what kind of file it is.
 
     Raises ValueError for another kind of file or actions that need an ingredient, OSError if it cannot be signed.
@@ -156,9 +161,13 @@ def sign(path: str | Path, origin: Origin, *, authority: Authority | None = None
             builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
         for k, source in enumerate(map(Path, origin.made_from)):
             relation = "parentOf" if k == 0 and not created else "componentOf"
+            said = {"title": source.name, "relationship": relation}
             with source.open("rb") as stream:
-                builder.add_ingredient({"title": source.name, "relationship": relation},
-                                       source.suffix.lower().lstrip("."), stream)
+                try:
+                    builder.add_ingredient(said, source.suffix.lower().lstrip("."), stream)
+                except c2pa.C2paError:                     # its name says another kind of file than it is
+                    stream.seek(0)
+                    builder.add_ingredient(said, "application/octet-stream", stream)
         if kind in BESIDE:
             builder.set_no_embed()
             with path.open("rb") as source:

@@ -145,7 +145,8 @@ class Swatch:
 class Texture:
     """What a part of a picture looks like it is made of."""
 
-    name: str                         # sky, water, foliage, sand or earth, snow or cloud, built, smooth
+    name: str                         # sky, cloud, water, foliage, grass, snow, sand or earth, wood or stone, built,
+                                      # rough, smooth
     share: float
     confidence: float
 
@@ -183,6 +184,7 @@ class Brief:
     negative: str = ""
     tokens: tuple[str, ...] = ()      # the prompt as the model reads it
     image: UInt8[np.ndarray, "h w 3"] | None = field(default=None, repr=False, compare=False)   # the film's first frame
+    film: str = field(default="", repr=False, compare=False)   # sha256 of the file of the film that it goes on from
     subjects: tuple[Asked, ...] = field(default=(), repr=False)
     elements: tuple[Element, ...] = field(default=(), repr=False)          # in the order of the prompt
     relations: tuple[Relation, ...] = field(default=(), repr=False)
@@ -352,17 +354,21 @@ class Video:
             self.origin.after("c2pa.trimmed")
         return dataclasses.replace(self, frames=frames, origin=origin)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the film as H.264 MP4, VP9 WebM or GIF, by the path's suffix. There is a whole file or none.
+    def save(self, path: str | Path, codec: str | None = None) -> Path:
+        """Write the film as .mp4, .webm, .mov, .webp or .gif. There is a whole file or none.
 
         A film that the safety stage released is signed: its file says what made it, and `sorakit verify` whether that
-        still holds. MP4 and GIF carry the C2PA manifest inside, film.webm has it beside it in film.c2pa.
+        still holds. film.webm has its C2PA manifest beside it in film.c2pa, all others carry it inside.
+
+        Args:
+            codec: "h264", "h265", "av1" for .mp4, "vp9", "av1" for .webm, "prores", "h264", "h265" for .mov; by default
+                the first of each.
 
         Raises:
-            ValueError: for another suffix.
+            ValueError: for another suffix, or a codec that does not go into it.
             OSError: if the file cannot be written or signed there, or there is no ffmpeg.
         """
-        return videofile.write(path, self.frames, self.fps, self.metadata, self.origin)
+        return videofile.write(path, self.frames, self.fps, self.metadata, self.origin, codec)
 
     def contact_sheet(self, n: int = 8, tile: int = 160) -> UInt8[np.ndarray, "h w 3"]:
         """Frames evenly from first to last (n, or all of a shorter film), side by side, each `tile` pixels high."""

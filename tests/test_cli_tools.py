@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from sorakit import provenance
 from sorakit.cli import app
 from sorakit.pipeline import load
 from sorakit.types import Video
@@ -73,6 +74,55 @@ def test_each_tool_makes_the_film_that_was_asked_for_and_says_where(run, folder,
     assert measure(folder / "out" / "film.mp4") == (frames, size)
     assert [path.name for path in (folder / "out").iterdir()] == ["film.mp4"]
     assert "save" in result.stdout.splitlines()[-1]
+
+
+def test_finish_makes_the_film_that_was_asked_for_marked_and_signed(run, folder):
+    Path("dark.cube").write_text("LUT_3D_SIZE 2\n" + "".join(f"{r} {g} {b}\n" for b in (0, 0.5) for g in (0, 0.5)
+                                                             for r in (0, 0.5)))
+    result = CliRunner().invoke(app, ["finish", "a.mp4", "--preset", "classroom", "--size", "96", "--look", "dark.cube",
+                                      "--stabilise", "--codec", "av1", "-o", "out/film.webm"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[:2] == [str(folder / "out" / "film.webm"), "1.0 s, 25 frames of 96 x 172"]
+    assert "25/25" in result.stderr and "finish" in result.stdout.splitlines()[-1]
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["film.c2pa", "film.webm"]
+    found = provenance.verify("out/film.webm")
+    assert (found.signed, found.changed, found.ingredients) == (True, False, ("a.mp4",))
+    assert next(imageio_ffmpeg.read_frames("out/film.webm"))["codec"] == "av1"
+
+
+@pytest.mark.parametrize("args, said", [
+    (["none.mp4"], "'none.mp4' does not exist"),
+    (["a.png.txt"], "'a.png.txt' does not exist"),
+    (["films.json"], "it is no film, or damaged"),
+    (["a.mp4", "--preset", "tv"], "preset='tv' is not one of web, cinema, social, classroom"),
+    (["a.mp4", "--look", "none.cube"], "none.cube"),
+    (["a.mp4", "--sharpen", "3"], "amount=3.0 does not fit"),
+    (["a.mp4", "-o", "frames"], "'frames' does not end in one of .mp4, .mov, .webm, .webp, .gif"),
+    (["a.mp4", "-o", "out.mov", "--codec", "av1"], "path='out.mov' does not fit codec='av1'"),
+])
+def test_what_finish_cannot_do_is_one_clear_line_and_no_file(run, folder, args, said):
+    (folder / "films.json").write_text("{}")
+    before = sorted(folder.iterdir())
+    result = CliRunner().invoke(app, ["finish", *args], env={"COLUMNS": "200"})
+    assert result.exit_code == 2 and said in result.stderr and "Traceback" not in result.output
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_ctrl_c_while_finishing_leaves_no_file(folder, heeds_ctrl_c):
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    command = [sys.executable, "-m", "sorakit.cli", "finish", "a.mp4", "--size", "1440p", "--fps", "120", "-o",
+               "out.mp4"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeds_ctrl_c,
+                             env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": home})
+    said, deadline = b"", time.monotonic() + 90
+    while b"/121" not in said:                                              # it encodes
+        said += os.read(child.stderr.fileno(), 4096)
+        assert child.poll() is None and time.monotonic() < deadline, said
+    child.send_signal(signal.SIGINT)
+    _, rest = child.communicate(timeout=20)
+    assert child.returncode == 130 and b"cancelled; out.mp4 was not written" in rest
+    assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "a.png", "b.mp4"]
 
 
 def test_variations_are_written_each_by_itself_and_in_a_grid(run, folder):
@@ -197,6 +247,11 @@ def test_ctrl_c_ends_with_130_a_word_no_file_and_no_charge(tiny_weights, folder,
     assert b"cancelled; out.mp4 was not written" in rest and b"Traceback" not in rest
     assert stdout == b"" and lines() == []
     assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "a.png", "b.mp4", "films.jsonl"]
+
+
+def test_finish_shows_an_example():
+    shown = CliRunner().invoke(app, ["finish", "--help"], env={"COLUMNS": "160", "TERM": "dumb"})
+    assert shown.exit_code == 0 and "For example" in shown.stdout and "--preset" in shown.stdout
 
 
 @pytest.mark.parametrize("name", ["remix", "storyboard", "recut", "blend", "loop", "animate", "extend", "variations"])

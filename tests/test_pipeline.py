@@ -13,6 +13,7 @@ from sorakit.prompt.reader import Reader, read_image
 from sorakit.prompt.words import Words
 from sorakit.safety.mark import marked
 from sorakit.safety.safety import Refused
+from sorakit.safety.verify import some_frames, verify
 from sorakit.safety.watermark import embed
 from sorakit.synthesis.finish import enlarge, output_size, to_bytes
 from sorakit.synthesis.recipe import Synthesis
@@ -49,10 +50,32 @@ def test_every_part_of_the_request_changes_the_film(make, asked):
     assert not np.array_equal(make().frames, make(**asked).frames)
 
 
-@pytest.mark.parametrize("aspect, size", [("16:9", (432, 768)), ("9:16", (768, 432)), ("1:1", (432, 432))])
+@pytest.mark.parametrize("aspect, size", [("16:9", (432, 768)), ("9:16", (768, 432)), ("1:1", (432, 432)),
+                                          ("4:3", (432, 576)), ("3:4", (576, 432)), ("21:9", (432, 1008))])
 def test_each_aspect_is_delivered_exactly(make, aspect, size):
     video = make(aspect=aspect, height=None)
     assert (video.height, video.width) == size
+
+
+def test_any_size_is_delivered_and_drawn_in_its_own_shape(pipe):
+    run = pipe.trace(PROMPT, steps=1, seconds=0, height=240, width=640)
+    assert run.video.frames.shape[1:3] == (240, 640)
+    height, width = run.frames.shape[-2:]
+    assert width / height == pytest.approx(640 / 240, rel=0.1)
+
+
+def test_a_film_comes_in_the_recipes_size_and_aspect_unless_the_call_has_others(pipe):
+    social = dataclasses.replace(pipe, synthesis=Synthesis(size=96, aspect="9:16"))
+    run = social.trace(PROMPT, steps=1, seconds=0)
+    assert run.video.frames.shape[1:3] == (170, 96) and run.frames.shape[-2:] == (144, 80)      # drawn tall, not cut
+    assert social(PROMPT, steps=1, seconds=0, aspect="1:1").frames.shape[1:3] == (96, 96)
+    assert social(PROMPT, steps=1, seconds=0, height=320).frames.shape[1:3] == (320, 180)
+
+
+def test_a_tall_film_may_be_as_large_as_a_wide_one():
+    assert Synthesis(size="4K").target("9:16") == output_size("9:16", 3840) == (3840, 2160)
+    with pytest.raises(ValueError, match="height=3000 makes a film of 3000 x 3000; its short side takes 64 to 2160"):
+        output_size("1:1", 3000)
 
 
 @pytest.mark.parametrize("seconds, frames", [(2.0, 17), (1, 9), (0.5, 5), (0, 1), (0.6, 5), (1.9, 17)])
@@ -98,6 +121,62 @@ def test_a_given_image_stays_the_first_latent(pipe, make):
     assert not np.array_equal(make(image=image).frames, make().frames)
 
 
+def test_a_picture_without_a_prompt_gets_one_of_what_it_shows(pipe):
+    image = np.full((80, 144, 3), (60, 110, 200), np.uint8)
+    run = pipe.trace(image=image, steps=1, seconds=0)
+    said = Reader(Words.load())("", image=image)
+    assert run.brief.prompt == said.prompt != "" and run.video.prompt == said.prompt
+    assert f"no prompt was given; what the picture shows was read as {said.prompt!r}" in run.verdict.notes
+
+
+def moving():
+    """Five frames of a square over a gradient, as the decoder gives them."""
+    y, x = np.mgrid[-1:1:80j, -1:1:144j]
+    frames = np.stack([np.stack([x, y, 0.5 * np.sin(9 * x * y)]) for _ in range(5)], 1)
+    for k in range(5):
+        frames[:, k, 30:50, 20 * k:20 * k + 20] = 0.7
+    return torch.from_numpy(frames[None].astype(np.float32))
+
+
+def test_frames_go_straight_into_a_file_marked_and_signed_like_a_film_in_memory(pipe, tmp_path):
+    told = []
+    done = pipe.save(moving(), tmp_path / "film.mp4", prompt=PROMPT, seed=5, progress=lambda *now: told.append(now))
+    found = verify(done.path)
+    assert (done.codec, done.count, done.height, done.width) == ("h264", 5, 432, 768)
+    assert found.genuine and found.agree
+    assert found.watermark.payload == pipe.safety.origin(PROMPT, pipe.model, 5).watermark
+    assert found.provenance.actions == ("created",) and found.provenance.generation["seed"] == "5"
+    assert told == [("finish", 0, 1)] + [("finish", k, 5) for k in range(1, 6)]
+
+
+def test_a_released_film_that_is_finished_again_keeps_its_marks_and_says_that_it_was_edited(pipe, tmp_path):
+    video = pipe.safety.release(Synthesis()(moving(), prompt=PROMPT), model="tiny", seed=5)
+    found = verify(pipe.save(video, tmp_path / "same.mov", codec="h264").path)
+    assert found.genuine and found.agree and found.provenance.actions == ("created", "edited")
+    assert np.abs(some_frames(tmp_path / "same.mov").astype(int) - video.frames).mean() < 3       # not marked twice
+    tall = verify(pipe.save(video, tmp_path / "tall.mp4", aspect="9:16").path)                 # cropped: marked anew
+    assert tall.genuine and tall.agree
+
+
+def test_a_folder_of_pictures_cannot_be_signed_and_says_so(pipe, tmp_path):
+    frames = np.zeros((2, 80, 144, 3), np.uint8)
+    with pytest.raises(ValueError, match="does not end in one of"):
+        pipe.save(frames, tmp_path / "frames")
+    with pytest.raises(ValueError, match="a folder of PNG frames, which cannot be signed"):
+        Synthesis().write(tmp_path / "frames", frames, origin=pipe.safety.origin(PROMPT, "tiny", 0))
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_name_the_best_weights_for_the_device_are_loaded(tiny_weights, monkeypatch):
+    asked = []
+    monkeypatch.setattr("sorakit.pipeline.load_weights", lambda name: asked.append(name) or load_weights(tiny_weights))
+    for names, device in ((["nano"], "cpu"), (["base", "nano"], "cpu"), (["nano"], "meta"), (["base", "nano"], "meta")):
+        monkeypatch.setattr("sorakit.pipeline.shipped", lambda names=names: names)
+        monkeypatch.setattr("sorakit.pipeline.pick_device", lambda name: torch.device(name))
+        load(device=device)
+    assert asked == ["nano", "nano", "nano", "base"]
+
+
 def test_a_replaced_stage_is_used(pipe):
     class Grey(Synthesis):
         def __call__(self, frames, **asked):
@@ -115,11 +194,13 @@ def test_a_replaced_stage_is_used(pipe):
     ({"negative": "x" * 2001}, "negative has 2,001 characters"),
     ({"prompt": "?!"}, "has no word that the model knows"),
     ({"prompt": 7}, "prompt is of type int"),
-    ({"aspect": "4:5"}, "aspect='4:5' is not one of 16:9, 9:16, 1:1"),
-    ({"seconds": 11.0}, "seconds=11.0 does not fit; it takes a number from 0 to 10"),
+    ({"aspect": "5:1"}, "aspect='5:1' is not a shape such as 16:9, 9:16, 1:1"),
+    ({"width": 128, "height": None}, "width=128 comes without a height"),
+    ({"video": "film.mp4"}, "video= is for the tools: sorakit.tools.remix"),
+    ({"seconds": 11.0}, "seconds=11.0 does not fit; it takes a number from 0 to 10; sorakit.tools.reel makes longer"),
     ({"seconds": float("nan")}, "seconds=nan"),
     ({"seconds": -1}, "seconds=-1"),
-    ({"height": 99_999}, "height=99999 does not fit; it takes an even number of pixels from 64 to 2160"),
+    ({"height": 99_999}, "height=99999 does not fit; it takes an even number of pixels up to 8640, the short side 64"),
     ({"height": 81}, "height=81"),
     ({"height": 0}, "height=0"),
     ({"steps": 0}, "steps=0 does not fit; it takes a whole number from 1 to 1,000"),
@@ -192,7 +273,7 @@ def test_enlarging_keeps_flat_colours_and_places_and_crops_about_the_centre():
 
 
 @pytest.mark.parametrize("aspect", ["16:9", "9:16", "1:1"])
-@pytest.mark.parametrize("height", [None, 64, 320, 1080])
+@pytest.mark.parametrize("height", [None, 114, 320, 1080])
 def test_output_sizes_are_even_and_of_the_aspect(aspect, height):
     h, w = output_size(aspect, height)
     x, y = map(int, aspect.split(":"))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sorakit.prompt import image, video
+from sorakit.prompt.describe import words_of
 from sorakit.types import Video
 from sorakit.world.render import render
 from sorakit.world.scene import Scene, Subject
@@ -52,6 +53,15 @@ def test_lines_meet_at_the_vanishing_point():
         cv2.line(picture, (96, 48), (x, 119), (0, 0, 0), 1, cv2.LINE_AA)
     x, y = image.vanishing_point(picture)
     assert (x, y) == pytest.approx((0.6, 0.4), abs=0.05)
+
+
+def test_snow_and_grass_are_put_in_words():
+    for seed in range(3):
+        snow = render(Scene((), "snowfield", "day", seed=seed), 96, 170, seconds=0).frames[0]
+        assert words_of(image.look(snow)) == "a snowfield by day"
+    lawn = np.full((96, 170, 3), (90, 150, 70), np.uint8)
+    lawn[:40] = (135, 196, 236)
+    assert words_of(image.look(lawn)) == "a park by day"
 
 
 def test_light_and_time_of_day(beach):

@@ -1,5 +1,6 @@
 """What may be made, by which rule, and the mark on what was made."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from sorakit.safety.policy import ACTIONS, Consent, Policy, picture_hash, read_p
 from sorakit.safety.rules import RULES, Rules, pattern_of
 from sorakit.safety.safety import LIKENESS, Refused, Safety
 from sorakit.safety.text import folded, readings
-from sorakit.types import Brief, Video
+from sorakit.types import Brief, Verdict, Video
 
 PROMPTS = [json.loads(line) for line in
            (Path(__file__).parent / "data" / "safety_prompts.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -195,6 +196,14 @@ def test_the_audit_has_a_line_for_each_request_and_no_words_when_hashed(tmp_path
         Safety(policy="strict")
 
 
+def test_an_audit_that_is_asked_for_is_written_whatever_the_policy_with_hashes_unless_it_keeps_text(tmp_path):
+    audit = tmp_path / "audit.jsonl"
+    Safety(policy="classroom", audit=audit).screen("Tom Cruise runs")
+    line = json.loads(audit.read_text())
+    assert (line["policy"], line["decision"]) == ("classroom", "alter") and "Tom" not in audit.read_text()
+    assert line["prompt sha256"] == hashlib.sha256(b"Tom Cruise runs").hexdigest()
+
+
 def test_people_who_agreed_are_left_as_they_are(tmp_path):
     path = tmp_path / "consent.txt"
     path.write_text("# our class\nJohn Whitfield\n")
@@ -211,9 +220,18 @@ def test_a_picture_with_a_face_needs_consent_and_a_drawn_one_has_none():
     assert Safety().judge(Brief("a cat", image=cat)).decision == "allow"
     agreed = Consent(pictures=frozenset({picture_hash(face)}))
     assert Safety(consent=agreed).judge(Brief("a woman smiles", image=face)).decision == "allow"
+    with pytest.raises(Refused, match="without consent"):
+        Safety().screen_film(np.stack([face] * 3), film="ab" * 32)
+    Safety(consent=Consent(films=frozenset({"ab" * 32}))).screen_film(np.stack([face] * 3), film="ab" * 32)
     cat, face = cat[:300, :300], face[30:330, 40:340]
     assert Safety().screen_frames(np.stack([cat, face, face]))[0].category == LIKENESS
     assert Safety().screen_frames(np.stack([cat, face, cat])) == ()
+
+
+def test_an_empty_line_of_a_consent_list_is_nobodys_consent(tmp_path):
+    (tmp_path / "agreed.txt").write_text("film:\npicture:\n")
+    verdict = Verdict("allow", Brief("a woman smiles"))
+    assert not Safety(consent=tmp_path / "agreed.txt").vouched(verdict)
 
 
 def test_people_who_should_look_real_can_be_refused(tmp_path):

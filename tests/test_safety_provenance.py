@@ -6,8 +6,9 @@ import stat
 import numpy as np
 import pytest
 
-from sorakit.provenance import Authority, Origin, beside, sign, verify
+from sorakit.provenance import SIGNABLE, Authority, Origin, beside, path_of, sign, verify
 from sorakit.types import Video
+from sorakit.videofile import SUFFIXES
 
 ORIGIN = Origin("nano", 7, "ab" * 32, weights="f00", watermark=0xABC)
 
@@ -25,7 +26,7 @@ def film(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".webm"])
+@pytest.mark.parametrize("suffix", SIGNABLE)
 def test_a_signed_film_says_what_made_it_and_is_trusted_by_its_own_authority(film, authority, suffix):
     path = sign(film(suffix), ORIGIN, authority=authority)
     found = verify(path, authority=authority)
@@ -42,7 +43,7 @@ def test_the_prompt_is_written_only_where_the_origin_has_it(film, authority):
     assert found.generation["prompt"] == "a black cat"
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".webm"])
+@pytest.mark.parametrize("suffix", SIGNABLE)
 def test_one_flipped_bit_is_noticed(film, authority, suffix):
     path = film(suffix)
     size = path.stat().st_size
@@ -86,6 +87,15 @@ def test_an_edited_film_names_what_it_was_made_from(film, authority, tmp_path):
         sign(second, Origin("nano", 7, "ab" * 32, actions=("c2pa.edited",)), authority=authority)
 
 
+@pytest.mark.parametrize("name", ["film.webm", "film.mkv", "film.avi", "film", "named_wrongly.png"])
+def test_a_file_of_any_kind_is_named_as_what_a_film_was_made_from(film, authority, tmp_path, name):
+    source = film(".webm").rename(tmp_path / name)
+    made = Video(np.zeros((3, 64, 64, 3), np.uint8), 8.0).save(tmp_path / "edited.mp4")
+    edited = Origin("nano", 7, "ab" * 32, actions=("c2pa.edited",), made_from=path_of(source))
+    found = verify(sign(made, edited, authority=authority), authority=authority)
+    assert not found.changed and found.ingredients == (name,) and "edited" in found.actions
+
+
 def test_keys_are_for_their_owner_only_and_are_kept(authority):
     for name in ("authority.key", "signer.key"):
         assert stat.S_IMODE((authority.folder / name).stat().st_mode) == 0o600
@@ -102,8 +112,12 @@ def test_looking_makes_no_keys_and_a_folder_that_takes_none_is_said(film, tmp_pa
         sign(film(), ORIGIN)
 
 
+def test_every_kind_of_film_that_can_be_written_can_be_signed():
+    assert set(SUFFIXES) == set(SIGNABLE)
+
+
 def test_what_cannot_be_signed_and_a_missing_file_are_said(authority, tmp_path):
-    with pytest.raises(ValueError, match=r"\.mp4, \.gif, \.webm"):
+    with pytest.raises(ValueError, match=r"\.mp4, \.mov, \.webp, \.gif, \.webm"):
         sign(tmp_path / "film.avi", ORIGIN, authority=authority)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         verify(tmp_path / "nowhere.mp4", authority=authority)

@@ -1,12 +1,15 @@
 """A released film from the pipeline's last line to its file and back, and what is said after somebody was at it."""
 
+import hashlib
 import json
 import subprocess
+from pathlib import Path
 
 import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from sorakit.cli import app
@@ -148,6 +151,25 @@ def test_the_command_line_keeps_to_a_policy_that_ships_and_writes_its_audit(tiny
     found = verify("film.mp4")
     assert found.genuine and found.provenance.generation["prompt"] == "Tom Cruise runs"
     assert ask().exit_code == 0 and verify("film.mp4").provenance.generation["prompt"] == "a man runs"
+
+
+def test_consent_is_written_for_the_very_picture_or_film_and_kept_with_what_was_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(plain().frames[0]).save("ada.png")
+    plain().save("ada.mp4")
+    ask = lambda *args: CliRunner().invoke(app, ["consent", *args], env={"COLUMNS": "60"})
+    assert ask("ada.png").stdout == f"picture: {picture_hash(plain().frames[0])}\n"
+    assert ask("ada.mp4").stdout == f"film: {hashlib.sha256(Path('ada.mp4').read_bytes()).hexdigest()}\n"
+    Path("agreed.txt").write_text("# our class\nTom Cruise")
+    for file in ("ada.png", "ada.mp4", "ada.mp4"):
+        assert ask(file, "--consent", "agreed.txt").exit_code == 0
+    agreed = Consent.read("agreed.txt")
+    assert agreed.covers("Tom Cruise") and agreed.pictures == {picture_hash(plain().frames[0])}
+    assert len(agreed.films) == 1 and len(Path("agreed.txt").read_text().splitlines()) == 4
+    for file, said in (("none.png", "none.png"), ("agreed.txt", "it is no film")):
+        told = ask(file)
+        assert told.exit_code == 2 and said in told.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ada.mp4", "ada.png", "agreed.txt"]
 
 
 def faces():

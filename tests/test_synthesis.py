@@ -24,6 +24,7 @@ from sorakit.synthesis.recipe import PRESETS, SIZES, Resize, Synthesis, Upscale
 from sorakit.synthesis.stabilise import Stabilise, camera_steps, shaken, smooth
 from sorakit.synthesis.stream import Stream, find_cuts
 from sorakit.synthesis.upscale import Upscaler, triples_of, upscale
+from sorakit.videofile import CODECS
 from sorakit.weights import WeightsError
 from sorakit.world.render import render
 from sorakit.world.scene import Scene, Subject
@@ -321,7 +322,7 @@ def test_every_kind_of_file_is_written_and_reads_back(name, codec, car, tmp_path
     if done.path.suffix in (".mp4", ".mov", ".webm"):
         text = subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(done.path)],
                               capture_output=True, text=True, check=False).stderr
-        assert encode.CODECS[codec].name in text and "tv, bt709" in text and encode.CODECS[codec].pixels in text
+        assert CODECS[codec].name in text and "tv, bt709" in text and CODECS[codec].pixels in text
     if name == "a.mp4":
         data = done.path.read_bytes()
         assert 0 < data.index(b"moov") < data.index(b"mdat")
@@ -330,7 +331,7 @@ def test_every_kind_of_file_is_written_and_reads_back(name, codec, car, tmp_path
 def test_what_reads_back_wrong_is_said_and_leaves_nothing(car, tmp_path, monkeypatch):
     monkeypatch.setattr(encode, "_described", lambda path: ((90, 160), 12.0))
     with pytest.raises(OSError, match="does not read back as it was written"):
-        encode.write(tmp_path / "a.mp4", Stream.of(car[:3], 8.0), size=(90, 160))
+        encode.write(tmp_path / "a.mp4", Stream.of(car[:3], 8.0), size=(90, 160), poster=tmp_path / "poster.png")
     assert not list(tmp_path.iterdir())
 
 
@@ -383,6 +384,7 @@ def test_parts_are_a_list_in_order_that_can_be_changed(car):
     ("480p", "16:9", (480, 854)), ("720p", "16:9", (720, 1280)), ("1080p", "16:9", (1080, 1920)),
     ("1440p", "16:9", (1440, 2560)), ("4K", "16:9", (2160, 3840)), ("1080p", "9:16", (1920, 1080)),
     ("4K", "9:16", (3840, 2160)), ("1080p", "1:1", (1080, 1080)), (None, "16:9", (432, 768)),
+    ("1440p", "9:16", (2560, 1440)), ("480p", "21:9", (480, 1120)),
 ])
 def test_sizes_are_of_the_short_side_in_the_films_aspect(size, aspect, expected):
     assert Synthesis(size=size).target(aspect) == expected
@@ -431,7 +433,7 @@ def test_memory_holds_a_few_frames_however_long_the_film_is():
     (lambda: Synthesis(fps=0.5), "fps=0.5 does not fit"),
     (lambda: Synthesis(look="sepia"), "look='sepia' is not one of natural, cinematic"),
     (lambda: Synthesis(sharpen=2), "amount=2 does not fit"),
-    (lambda: Synthesis(aspect="4:3"), "aspect='4:3' is not one of"),
+    (lambda: Synthesis(aspect="5:1"), "aspect='5:1' is not a shape such as"),
     (lambda: Synthesis.preset("tv"), "preset='tv' is not one of web, cinema, social, classroom"),
     (lambda: Upscale("magic"), "method='magic' is not one of"),
     (lambda: Assembly(window=0), "window=0 does not fit"),

@@ -10,13 +10,18 @@ import threading
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sorakit.diffusion.sampler import schedule
+from sorakit.formats import fitted
 from sorakit.latent.autoencoder import Autoencoder
 from sorakit.pipeline import load
 from sorakit.run import Run
-from sorakit.safety.safety import Refused
+from sorakit.safety.policy import film_hash
+from sorakit.safety.safety import LIKENESS, Refused
+from sorakit.safety.verify import some_frames, verify
 from sorakit.synthesis.finish import to_bytes
+from sorakit.synthesis.recipe import Synthesis
 from sorakit.tools import (
     CURVES,
     PLUS,
@@ -32,6 +37,7 @@ from sorakit.tools import (
     animate,
     blend,
     extend,
+    finish,
     grid,
     loop,
     pace,
@@ -43,12 +49,11 @@ from sorakit.tools import (
 )
 from sorakit.tools.blend import curve_at
 from sorakit.tools.extend import Reel, Spool
-from sorakit.formats import fitted
 from sorakit.tools.loop import closed
 from sorakit.tools.plans import OverPlan
 from sorakit.tools.shot import Circular, decode, decode_loop, encode, encode_still, read, times_from
 from sorakit.tools.windows import Timeline, decoded, fill, grow
-from sorakit.types import Video
+from sorakit.types import Reason, Video
 from sorakit.videofile import find_ffmpeg
 from sorakit.world.render import render
 from sorakit.world.scene import Scene, Subject
@@ -103,9 +108,61 @@ def test_each_named_shape_is_exact_and_drawn_near_it(aspect, size):
     ({"aspect": "wide"}, "aspect"), ({"aspect": "9:1"}, "aspect"), ({"height": 431}, "height"),
     ({"height": 20}, "height"), ({"width": 300}, "width"), ({"height": 64, "width": 1000}, "height"),
     ({"height": 300.0}, "height"), ({"aspect": None}, "aspect"), ({"aspect": "0:9"}, "aspect")])
-def test_a_shape_that_cannot_be_is_refused_by_name(asked, argument):
+def test_a_shape_that_cannot_be_is_refused_by_name(unchecked, asked, argument):
     with pytest.raises(ValueError, match=f"^{argument}="):
         Format.of(**{"aspect": "16:9", **asked})
+
+
+def test_films_that_are_made_from_words_come_in_the_recipes_size_and_aspect(pipe):
+    recipe = dataclasses.replace(pipe, synthesis=Synthesis(size=80, aspect="9:16"))
+    board = Storyboard((Card(0, "a boat"),), seconds=0.5)
+    films = [variations(recipe, PROMPT, 1, seconds=0.5, **FAST)[0].video, board.film(recipe, **FAST).video,
+             loop(recipe, prompt=PROMPT, seconds=1.0, **FAST).video]
+    assert [film.frames.shape[1:3] for film in films] == [(142, 80)] * 3
+    long = reel(recipe, PROMPT, 0.5, **FAST)
+    assert next(iter(long)).shape == (142, 80, 3) and next(iter(long.native())).shape == (144, 80, 3)
+    assert variations(recipe, PROMPT, 1, seconds=0.5, height=64, width=64, **FAST)[0].video.width == 64
+
+
+def test_films_that_are_given_keep_their_shape_in_the_recipes_size(pipe):
+    recipe = dataclasses.replace(pipe, synthesis=Synthesis(size=96))
+    assert extend(recipe, moving(0.5), 0.25, **FAST).video.frames.shape[1:3] == (96, 172)
+    assert extend(pipe, moving(0.5), 0.25, **FAST).video.frames.shape[1:3] == (80, 144)
+
+
+# --- finish -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def released(pipe, tmp_path):
+    """A film's file as the pipeline gives it: half a second, marked and signed."""
+    film = Synthesis()(moving(0.5).frames, prompt=PROMPT)
+    return pipe.safety.release(film, model="tiny", seed=3).save(tmp_path / "film.mp4")
+
+
+def test_a_finished_file_has_the_recipes_size_and_rate_its_own_marks_and_its_source_as_ingredient(pipe, released):
+    recipe, told = dataclasses.replace(pipe, synthesis=Synthesis(size=480, fps=24, sharpen=0.2)), []
+    done = finish(recipe, released, released.with_name("out.mov"), codec="h264", progress=lambda *now: told.append(now))
+    assert (done.codec, done.count, done.fps, done.height, done.width) == ("h264", 13, 24.0, 480, 854)
+    assert told == [("read", 0, 1), ("read", 1, 1), ("finish", 0, 1)] + [("finish", k, 13) for k in range(1, 14)]
+    found = verify(done.path)
+    assert found.genuine and found.agree and found.provenance.ingredients == ("film.mp4",)
+    assert "edited" in found.provenance.actions
+    said, before = found.provenance.generation, verify(released).provenance.generation
+    assert said == before and said["seed"] == "3" and said["prompt"] == PROMPT
+
+
+def test_a_cropped_or_unmarked_film_is_marked_when_it_is_finished(pipe, released):
+    tall = verify(finish(pipe, released, released.with_name("tall.mp4"), aspect="9:16").path)
+    assert tall.genuine and tall.agree
+    bare = Synthesis()(moving(0.5).frames).save(released.with_name("bare.mp4"))
+    found = verify(finish(pipe, bare, released.with_name("marked.mp4")).path)
+    assert not verify(bare).genuine and found.genuine and found.agree
+
+
+def test_a_film_that_is_already_finished_is_not_marked_twice(pipe, released):
+    again = finish(pipe, released, released.with_name("again.mp4")).path
+    assert np.abs(some_frames(again).astype(int) - some_frames(released)).mean() < 1
 
 
 def test_padding_shows_the_whole_picture_and_cropping_its_middle():
@@ -172,9 +229,60 @@ def test_every_tool_heeds_the_safety_rules(pipe):
     for make in (lambda: animate(pipe, film.frames[0], bad), lambda: remix(pipe, film, bad, strength=0),
                  lambda: blend(pipe, film, film, bad, strength=0), lambda: loop(pipe, prompt=bad),
                  lambda: reel(pipe, bad), lambda: variations(pipe, bad, 2), lambda: extend(pipe, film, 1.0, bad),
+                 lambda: recut(pipe, film, after=1.0, prompt=bad),
+                 lambda: recut(pipe, Video(film.frames, 8.0, bad), [(0, 0.5)]),
                  lambda: Storyboard((Card(0, "a boat"), Card(1, bad, transition="cut"))).film(pipe)):
         with pytest.raises(Refused):
             make()
+
+
+TOOLS = {
+    "remix": lambda pipe, film: remix(pipe, film, PROMPT, strength=0.8, region=(0, 0, 0.5, 1), **FAST),
+    "blend": lambda pipe, film: blend(pipe, moving(), film, PROMPT, **FAST),
+    "loop": lambda pipe, film: loop(pipe, film, PROMPT, seam="short", **FAST),
+    "extend": lambda pipe, film: extend(pipe, film, 0.5, PROMPT, before=0.5, **FAST),
+    "recut": lambda pipe, film: recut(pipe, film, [(0.25, 0.75)]),
+    "recut and on": lambda pipe, film: recut(pipe, film, [(0.25, 0.75)], after=0.5, prompt=PROMPT, **FAST),
+    "storyboard": lambda pipe, film: Storyboard((Card(0, PROMPT, video=film),), 1.0, height=80).film(pipe, **FAST),
+}
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory):
+    """The file of a film with a face."""
+    picture = pytest.importorskip("skimage.data").astronaut()[:240, 120:360]
+    return Video(np.stack([picture] * 9), 8.0).save(tmp_path_factory.mktemp("face") / "face.mp4")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_given_film_with_faces_is_refused_before_the_work(pipe, face, tool, monkeypatch):
+    monkeypatch.setattr("sorakit.tools.shot.Guided.sample", None)
+    with pytest.raises(Refused, match="without consent"):
+        TOOLS[tool](pipe, face)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_given_film_whose_people_agreed_passes_to_its_end(pipe, tmp_path, tool):
+    film, other = moving().save(tmp_path / "film.mp4"), moving(hue=2).save(tmp_path / "other.mp4")
+    safety = pipe.safety.under("classroom", consent=consent_to(film, tmp_path))
+    safety.screen_frames = lambda frames: (Reason(LIKENESS, (), "faces"),)           # sees faces everywhere
+    seeing = dataclasses.replace(pipe, safety=safety)
+    if tool != "blend":                              # which is given a second film that nobody agreed to
+        assert TOOLS[tool](seeing, film).video.origin
+    with pytest.raises(Refused):
+        TOOLS[tool](seeing, other)
+
+
+def consent_to(film, folder):
+    path = folder / "agreed.txt"
+    path.write_text(f"film: {film_hash(film)}\n")
+    return path
+
+
+def test_two_films_whose_people_agreed_blend(pipe, face, tmp_path):
+    agreed = dataclasses.replace(pipe, safety=pipe.safety.under("classroom", consent=consent_to(face, tmp_path)))
+    assert blend(agreed, face, face, PROMPT, **FAST).video.origin
+    assert recut(agreed, face, [(0.25, 0.75)]).video.origin
 
 
 # --- windows ----------------------------------------------------------------------------------------
@@ -379,7 +487,7 @@ def test_extending_by_nothing_is_refused(pipe, take):
 
 
 def test_parts_that_are_kept_are_untouched(pipe):
-    film = moving(2.0)
+    film, pipe = moving(2.0), unmarked(pipe)
     made = recut(pipe, film, [(0.5, 1.0), (1.5, None)])
     assert np.array_equal(made.video.frames, np.concatenate([film.frames[4:8], film.frames[12:]]))
     assert made.video.fps == film.fps and not made.runs
@@ -393,8 +501,26 @@ def test_parts_of_a_file_are_cut_to_the_frame(pipe, tmp_path):
     path = tmp_path / "long.mp4"
     film = Video(np.repeat(np.arange(0, 240, 10, dtype=np.uint8), 64 * 64 * 3).reshape(24, 64, 64, 3), 12.0)
     film.save(path)
-    levels = recut(pipe, path, [(3, 5), (20, 24)], unit="frames").video.frames.mean((1, 2, 3))
+    levels = recut(unmarked(pipe), path, [(3, 5), (20, 24)], unit="frames").video.frames.mean((1, 2, 3))
     assert np.abs(levels - [30, 40, 200, 210, 220, 230]).max() < 3
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_a_recut_of_a_file_is_marked_signed_and_names_it(pipe, tmp_path, suffix):
+    path = moving(2.0, height=216, width=384).save(tmp_path / f"film{suffix}")
+    found = verify(recut(pipe, path, [(0.5, 1.5)]).save(tmp_path / "part.mp4"))
+    assert found.genuine and found.agree and found.provenance.ingredients == (path.name,)
+    assert found.provenance.actions == ("opened", "edited")
+
+
+def test_a_recut_of_a_marked_film_keeps_its_pixels_and_its_mark(pipe, tmp_path):
+    film = pipe.safety.release(moving(2.0, height=216, width=384), model="nano", seed=7)
+    path = film.save(tmp_path / "film.mp4")
+    made = recut(pipe, path, [(0.5, 1.5)]).video
+    assert np.abs(made.frames.astype(int) - film.frames[4:12]).mean() < 2
+    found = verify(made.save(tmp_path / "part.mp4"))
+    assert found.genuine and found.agree and found.payload.seed == 7
+    assert recut(pipe, film, [(0.5, 1.5)]).video.origin == film.origin.after("c2pa.edited")
 
 
 @pytest.mark.parametrize("keep, unit", [([(1.0, 1.0)], "seconds"), ([(1.0, 0.5)], "seconds"), ([(0, 9.0)], "seconds"),
@@ -772,7 +898,13 @@ def test_a_reel_is_made_once_and_its_frames_are_those_of_its_latents(pipe):
     native = to_bytes(decode(pipe, latents))
     assert np.abs(np.stack(list(long.native())).astype(int) - native).max() <= 1
     assert long.seconds == pytest.approx(21 / 8) and frames.shape == (21, 80, 142, 3)
-    assert told[-1] == ("frames", 21, 21) and len(told) == len(set(told))
+    assert told[0] == ("sample", 0, 2) and told[-1] == ("sample", 2, 2)                  # a step in each window
+
+
+def test_a_reel_of_one_window_is_the_plain_pipelines_film(pipe):
+    long = reel(pipe, PROMPT, 3.0, height=80, seed=4, window=3.0, **FAST)
+    run = pipe.trace(PROMPT, seconds=3.0, height=80, seed=4, **FAST)
+    assert np.abs(np.stack(list(long.native())).astype(int) - to_bytes(run.frames)).max() <= 1
 
 
 def test_a_reel_is_a_whole_file_or_none(pipe, tmp_path):
@@ -783,7 +915,9 @@ def test_a_reel_is_a_whole_file_or_none(pipe, tmp_path):
         raise RuntimeError("the model was switched off")
 
     reels = [Reel(pipe, PROMPT, SMALL, 0, Spool(make, (80, 144, 3)), 9) for make in (lambda: iter(film.frames), broken)]
-    path = reels[0].save(tmp_path / "long.mp4")
+    told = []
+    path = reels[0].save(tmp_path / "long.mp4", progress=lambda *now: told.append(now)).path
+    assert told[-1] == ("finish", 9, 9)
     with pytest.raises(RuntimeError, match="switched off"):
         reels[1].save(tmp_path / "other.mp4")
     assert path.stat().st_size > 0 and list(tmp_path.iterdir()) == [path]
@@ -813,6 +947,14 @@ def test_a_reel_can_start_from_a_picture(pipe):
     assert np.array_equal(native[0], to_bytes(pipe.autoencoder.decode(encode_still(pipe, frame, first=True)))[0])
 
 
+def test_a_film_names_the_picture_that_it_begins_from(pipe, tmp_path):
+    Image.fromarray(moving().frames[0]).save(tmp_path / "boat.png")
+    how = {"image": tmp_path / "boat.png", "seconds": 0.5, "height": 240, **FAST}
+    for film in (reel(pipe, PROMPT, **how), pipe(PROMPT, **how)):
+        film.save(tmp_path / "film.mp4")
+        assert verify(tmp_path / "film.mp4").provenance.ingredients == ("boat.png",)
+
+
 # --- plans ------------------------------------------------------------------------------------------
 
 
@@ -823,6 +965,7 @@ def test_the_seeds_two_plans():
     for asked, name in (({"seconds": 6}, "seconds=6"), ({"height": 1080, "width": 1920}, "height=1080")):
         with pytest.raises(OverPlan, match=name):
             PLUS.check(**asked)
+    assert Plan(max_seconds=5, max_height=720, films_per_month=50) == dataclasses.replace(PLUS, name="custom")
     with pytest.raises(ValueError, match="max_seconds=-1"):
         Plan("odd", max_seconds=-1)
 
@@ -859,6 +1002,10 @@ def test_a_pipeline_and_every_tool_keep_to_its_limits_and_a_refused_film_costs_n
             make()
     with pytest.raises(OverPlan, match="height=432"):
         limited(PROMPT, seconds=1.0)
+    large = dataclasses.replace(limited, synthesis=Synthesis(size="4K"))
+    for make in (large, large.trace):
+        with pytest.raises(OverPlan, match="height=2160"):
+            make(PROMPT, seconds=1.0)
     with pytest.raises(Refused):
         limited("a man shoots a woman, blood and gore", seconds=1.0, height=80)
     assert ledger.used() == 0

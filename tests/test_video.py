@@ -1,5 +1,6 @@
 """Films as values and as files: what is written is read back and compared."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -41,13 +42,29 @@ def described(path):
                           text=True, check=False).stderr
 
 
-@pytest.mark.parametrize("suffix, codec, error", [(".mp4", "h264", 4), (".webm", "vp9", 5)])
-def test_a_saved_film_has_the_same_frames_rate_and_size(video, tmp_path, suffix, codec, error):
-    meta, frames = read(video.save(tmp_path / f"film{suffix}"))
+@pytest.mark.parametrize("suffix, asked, codec, pixels", [
+    (".mp4", None, "h264", "yuv420p"), (".webm", None, "vp9", "yuv420p"), (".mov", None, "prores", "yuv422p10le"),
+    (".mp4", "h265", "hevc", "yuv420p"), (".mp4", "av1", "av1", "yuv420p"), (".webm", "av1", "av1", "yuv420p")])
+def test_a_saved_film_has_the_same_frames_rate_and_size(video, tmp_path, suffix, asked, codec, pixels):
+    meta, frames = read(video.save(tmp_path / f"film{suffix}", asked))
     assert (meta["codec"], meta["fps"], meta["size"]) == (codec, 8.0, (160, 90))
-    assert meta["pix_fmt"].startswith("yuv420p")
+    assert meta["pix_fmt"].startswith(pixels)
     assert frames.shape == video.frames.shape
-    assert np.abs(frames.astype(float) - video.frames).mean() < error
+    assert np.abs(frames.astype(float) - video.frames).mean() < 5
+
+
+def test_a_webp_has_the_same_frames_and_rate(video, tmp_path):
+    with Image.open(video.save(tmp_path / "film.webp")) as webp:
+        assert (webp.n_frames, webp.size, webp.info["loop"]) == (17, (160, 90), 0)
+        webp.seek(16)
+        assert np.abs(np.array(webp.convert("RGB")).astype(float) - video.frames[16]).mean() < 5
+        assert webp.info["duration"] == 125
+
+
+def test_a_codec_that_does_not_go_into_the_file_is_said(video, tmp_path):
+    with pytest.raises(ValueError, match=re.escape("path='film.webm' does not fit codec='h265', which goes into .mp4")):
+        video.save(tmp_path / "film.webm", "h265")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_gif_has_the_same_frames_and_rate(video, tmp_path):
@@ -104,7 +121,7 @@ def test_saving_makes_missing_folders_replaces_and_leaves_nothing_else(video, tm
 
 
 @pytest.mark.parametrize("make_path, error, said", [
-    (lambda tmp: tmp / "film.avi", ValueError, "does not end in one of .mp4, .webm, .gif"),
+    (lambda tmp: tmp / "film.avi", ValueError, "does not end in one of .mp4, .mov, .webm, .webp, .gif"),
     (lambda tmp: tmp / "film", ValueError, "does not end in one of"),
     (lambda tmp: "/proc/film.mp4", OSError, "cannot be written"),
     (lambda tmp: tmp / "file" / "film.mp4", OSError, "cannot be written"),
@@ -129,7 +146,8 @@ def test_no_ffmpeg_is_said_and_leaves_nothing(video, tmp_path, monkeypatch, ffmp
 
 
 def test_a_failing_ffmpeg_is_quoted_and_leaves_nothing(video, tmp_path, monkeypatch):
-    monkeypatch.setitem(videofile.CODECS, ".mp4", ["-f", "mp4", "-c:v", "no_such_codec"])
+    broken = dataclasses.replace(videofile.CODECS["h264"], options=("-c:v", "no_such_codec"))
+    monkeypatch.setitem(videofile.CODECS, "h264", broken)
     with pytest.raises(OSError, match="no_such_codec"):
         video.save(tmp_path / "film.mp4")
     assert not list(tmp_path.iterdir())

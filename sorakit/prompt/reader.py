@@ -6,6 +6,7 @@ import dataclasses
 import re
 import unicodedata
 
+from sorakit.prompt.describe import note_of, words_of
 from sorakit.prompt.files import read_image
 from sorakit.prompt.grammar import Parse, parse
 from sorakit.prompt.lexicon import SCENERY
@@ -37,7 +38,8 @@ class Reader:
         """What a request asks for.
 
         Args:
-            prompt: English, up to 2,000 characters.
+            prompt: English, up to 2,000 characters. With an image or video it may be "": it is then made from what that
+                shows, and said in `brief.notes`.
             negative: what guidance steers away from.
             image: the film's first frame: a path, a PIL image or a uint8 array (h, w, 3). Looked at, too:
                 `brief.image_reference`.
@@ -48,6 +50,19 @@ class Reader:
                 file that is no picture or film.
         """
         prompt, negative = plain("prompt", prompt), plain("negative", negative)
+        picture = seen = watched = None
+        if image is not None:
+            from sorakit.prompt.image import look
+
+            picture = read_image(image)
+            seen = look(picture)
+        if video is not None:
+            from sorakit.prompt.video import watch
+
+            watched = watch(video)
+        made_up = not prompt and (seen or watched) is not None
+        if made_up:
+            prompt = words_of(seen or watched)
         if not prompt:
             raise ValueError("prompt is empty; say what the film should show: 'a golden retriever in a field'")
         tokens = self.words.tokens(prompt)
@@ -59,20 +74,12 @@ class Reader:
                       self.concepts.place_like, self.concepts.mood_like, self.concepts.worn)
         subjects = tuple(self.with_nearest(asked) for asked in found.subjects)
         elements = tuple(self.element_with_nearest(element) for element in found.elements)
-        notes = (*(f"{words!r} is an order, not something to draw; it is not followed" for words in ordered),
+        notes = (*((note_of(prompt),) if made_up else ()),
+                 *(f"{words!r} is an order, not something to draw; it is not followed" for words in ordered),
                  *self.notes(prompt, tokens, found, subjects, elements))
-        brief = Brief(prompt, negative, tuple(token for token, _, _ in tokens), subjects=subjects, elements=elements,
-                      relations=tuple(found.relations), notes=notes)
-        if image is not None:
-            from sorakit.prompt.image import look
-
-            picture = read_image(image)
-            brief = dataclasses.replace(brief, image=picture, image_reference=look(picture))
-        if video is not None:
-            from sorakit.prompt.video import watch
-
-            brief = dataclasses.replace(brief, video_reference=watch(video))
-        return brief
+        return Brief(prompt, negative, tuple(token for token, _, _ in tokens), picture, subjects=subjects,
+                     elements=elements, relations=tuple(found.relations), notes=notes, image_reference=seen,
+                     video_reference=watched)
 
     def check_english(self, prompt: str) -> None:
         """Raises ValueError if most words are no English ones, by vocabulary and small words."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import hashlib
 import json
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ class Policy:
     actions: dict[str, str]                    # category: allow, alter or refuse
     faces: str = "consent"                     # in given pictures: allow, refuse, or only with consent
     realistic_people: str = "allow"            # prompts that ask for people who look real: allow or refuse
-    audit: str = "off"                         # what is written of a prompt: nothing, its text or its hash
+    audit: str = "off"                         # "text" and "hash" ask for an audit, which keeps that of a prompt
     prompt_in_files: str = "text"              # what a film's file says of its prompt: the text or its hash
     thresholds: dict[str, float] = field(default_factory=dict)       # in place of the classifier's own
 
@@ -77,18 +78,21 @@ class Consent:
 
     names: frozenset[str] = frozenset()        # folded: lower case, without accents
     pictures: frozenset[str] = frozenset()     # `picture_hash` of pictures whose people agreed
+    films: frozenset[str] = frozenset()        # `film_hash` of films whose people agreed
 
     @classmethod
     def read(cls, path: str | Path) -> Consent:
-        """From a text file: a name a line, or `picture: ` and a hash; # begins a comment."""
-        names, pictures = set(), set()
+        """From a text file: a name a line, or `picture: ` or `film: ` and a hash; # begins a comment."""
+        names, pictures, films = set(), set(), set()
         for line in Path(path).read_text(encoding="utf-8").splitlines():
             line = line.partition("#")[0].strip()
             if line.startswith("picture:"):
                 pictures.add(line.removeprefix("picture:").strip())
+            elif line.startswith("film:"):
+                films.add(line.removeprefix("film:").strip())
             elif line:
                 names.add(folded(line))
-        return cls(frozenset(names), frozenset(pictures))
+        return cls(frozenset(names), frozenset(pictures), frozenset(films))
 
     def covers(self, name: str) -> bool:
         return folded(name) in self.names
@@ -99,9 +103,30 @@ def picture_hash(image: np.ndarray) -> str:
     return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
+def film_hash(path: str | Path) -> str:
+    """What a consent list calls a film: sha256 of its file."""
+    digest = hashlib.sha256()
+    with Path(path).expanduser().open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def add_consent(path: str | Path, line: str) -> None:
+    """Add a line to a consent list, which is made if it is not there; a whole list is there at any time."""
+    path = Path(path).expanduser().absolute()
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text("".join(f"{kept}\n" for kept in dict.fromkeys([*lines, line])), encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def write_audit(path: str | Path, verdict, policy: Policy) -> None:
-    """Add a line of JSON: when, what was decided and why. With `audit = hash` no words of the prompt are kept."""
-    hashed = policy.audit == "hash"
+    """Add a line of JSON: when, what was decided and why. Words of the prompt are kept only with `audit = text`."""
+    hashed = policy.audit != "text"
     digest = hashlib.sha256(verdict.original.encode()).hexdigest()
     line = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "policy": policy.name,
             "decision": verdict.decision, "prompt sha256": digest,

@@ -20,7 +20,7 @@ from sorakit.safety.policy import Consent, Policy, picture_hash, read_policy, sh
 from sorakit.safety.rules import HIDDEN, RULES, Rules
 from sorakit.safety.text import readings, to_the_end
 from sorakit.safety.verify import Payload
-from sorakit.safety.watermark import added, embed, fitted
+from sorakit.safety.watermark import added, detect, embed, fitted
 from sorakit.types import Brief, Reason, Verdict, Video
 
 LIKENESS = "likeness"                                     # the category of faces and of people who should look real
@@ -40,7 +40,7 @@ class Safety:
         read: reads an altered prompt to a `Brief`, as `sorakit.prompt.reader.Reader` does; without it the altered
             brief is the old one with its prompt replaced and its reading left out.
         consent: who has agreed to be shown: a `Consent` or the path of its file.
-        audit: file to which every decision is added, if the policy asks for an audit.
+        audit: file to which every decision is added, with the words of prompts only if the policy says `audit = text`.
         weights: sha256 of the model's weights, which manifest and watermark name.
         style: how the mark that can be seen looks.
     """
@@ -98,37 +98,53 @@ class Safety:
         found = [reasons for frame in chosen if (reasons := self._faces(frame, agreeing))]
         return found[0] if len(found) >= least else ()
 
+    def screen_film(self, frames: UInt8[np.ndarray, "t h w 3"], prompt: str = "", film: str = "") -> None:
+        """Like `screen`, for a film that is given; film is the `film_hash` of its file, which consent goes by."""
+        if not self._agreed(film=film):
+            self._let_out(self.screen_frames(frames), prompt)
+
     def release(self, video: Video, *, model: str, seed: int, verdict: Verdict | None = None,
-                actions: tuple[str, ...] = ("c2pa.created",), made_from: tuple[str, ...] = ()) -> Video:
+                actions: tuple[str, ...] = ("c2pa.created",), made_from: tuple[str, ...] = (),
+                cut: bool = False) -> Video:
         """The film with a mark that can be seen and one that cannot, and with what its file is to say of it.
 
         Its frames are screened first, by the policy for given pictures. Saving then encodes and signs it.
 
         Args:
-            verdict: of the request. Frames are not screened that go on from a picture to which consent was given.
+            verdict: of the request. Frames are not screened that go on from a picture or film to which consent was
+                given.
             actions, made_from: C2PA's words for what was done, and paths of the films that it was done to.
+            cut: the frames are a film's own. Where they have a watermark already, they stay as they are.
 
         Raises Refused for frames that the policy does not let out.
         """
         if not self.vouched(verdict):
             self._let_out(self.screen_frames(video.frames), video.prompt)
-        origin = self.origin(video.prompt, model, seed, actions, made_from)
-        frames = embed(marked(video.frames, video.fps, self.style), origin.watermark)
+        origin, frames = self.origin(video.prompt, model, seed, actions, made_from), video.frames
+        own = detect(frames, thorough=False).payload if cut else None
+        if own is None:
+            frames = embed(marked(frames, video.fps, self.style), origin.watermark)
+        else:
+            origin = dataclasses.replace(origin, watermark=own)
         return dataclasses.replace(video, frames=frames, metadata=self.said(origin), origin=origin)
 
     def vouched(self, verdict: Verdict | None) -> bool:
-        """Does a film go on from a picture to which consent was given?"""
-        return verdict is not None and verdict.brief.image is not None and self._agreed(verdict.brief.image)
+        """Does a film go on from a picture or film to which consent was given?"""
+        return verdict is not None and self._agreed(verdict.brief.image, verdict.brief.film)
 
     def released(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, origin: Origin,
-                 verdict: Verdict | None = None) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """Like `release`, for films that are too long to be held: one frame after the other, screened every second."""
+                 verdict: Verdict | None = None, has_marks: bool = False) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """Like `release`, for films that are too long to be held: one frame after the other, screened every second, and
+        marked unless they are already."""
         sheet, last, vouched = None, (), self.vouched(verdict)
         for k, frame in enumerate(frames):
             if not vouched and k % max(1, round(fps)) == 0:
                 seen = self._faces(frame, SURELY)
                 self._let_out(seen if last else (), origin.prompt)
                 last = seen
+            if has_marks:
+                yield frame
+                continue
             frame = marked(frame[None], fps, self.style, k / fps)
             sheet = fitted(frame, origin.watermark) if sheet is None else sheet
             yield added(frame, sheet)[0]
@@ -195,12 +211,12 @@ class Safety:
         if self.read is None:
             return dataclasses.replace(brief, prompt=prompt, tokens=(), subjects=(), elements=(), relations=())
         fresh = self.read(prompt)
-        return dataclasses.replace(fresh, negative=brief.negative, image=brief.image,
+        return dataclasses.replace(fresh, negative=brief.negative, image=brief.image, film=brief.film,
                                    image_reference=brief.image_reference, video_reference=brief.video_reference)
 
     def _decided(self, verdict: Verdict) -> Verdict:
-        """Written down, if the policy says so; raises Refused if that is the decision."""
-        if self.audit is not None and self.policy.audit != "off":
+        """Written down, if there is an audit; raises Refused if that is the decision."""
+        if self.audit is not None:
             write_audit(self.audit, verdict, self.policy)
         if verdict.decision == "refuse":
             raise Refused(verdict)
@@ -211,10 +227,12 @@ class Safety:
         if reasons:
             self._decided(Verdict("refuse", Brief(prompt), reasons, prompt, (), self.policy.name))
 
-    def _agreed(self, image: UInt8[np.ndarray, "h w 3"]) -> bool:
-        """Whether the people of a picture have agreed, as far as the policy lets them."""
-        agreed = self.policy.faces == "consent" and picture_hash(image) in self.consent.pictures
-        return agreed or self.policy.faces == "allow"
+    def _agreed(self, image: UInt8[np.ndarray, "h w 3"] | None = None, film: str = "") -> bool:
+        """Whether the people of a picture or film have agreed, as far as the policy lets them."""
+        if self.policy.faces != "consent":
+            return self.policy.faces == "allow"
+        return (film != "" and film in self.consent.films
+                or image is not None and picture_hash(image) in self.consent.pictures)
 
     def _faces(self, image: UInt8[np.ndarray, "h w 3"], agreeing: int = AGREEING) -> tuple[Reason, ...]:
         if self._agreed(image):
@@ -222,7 +240,8 @@ class Safety:
         faces = find_faces(image, agreeing)
         if not faces:
             return ()
-        return (Reason(LIKENESS, (), f"faces: {len(faces)} in the picture"),)
+        without = ", without consent" if self.policy.faces == "consent" else ""
+        return (Reason(LIKENESS, (), f"faces: {len(faces)} in the picture{without}"),)
 
 
 class Refused(ValueError):

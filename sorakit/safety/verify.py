@@ -104,7 +104,7 @@ def verify(path: str | Path, *, key: bytes = PUBLIC_KEY, authority: Authority | 
     try:
         mark = detect(some_frames(path), key)
     except ValueError:
-        if not (found.signed and found.changed):
+        if not (found.signer and found.changed):
             raise
         mark = Detection(False, 1.0, None, 1.0, 0.0, False, 0, 0)
     said = found.generation.get("watermark") if found.signed and not found.changed else None

@@ -17,43 +17,15 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
-from sorakit import videofile
+from sorakit import provenance, videofile
 
 from .finish import enlarge
 from .stream import Stream
 
 THUMBNAIL = 32, 18                   # width, height at which colours are compared
 COLOUR_ERROR = 3.0                   # levels, of the mean over thumbnails, that encoding may cost
+LARGE = 144                          # pixels of the short side from which on that holds
 GIF_BYTES = 2**30                    # of frames, which Pillow wants all at once
-
-
-@dataclass(frozen=True)
-class Codec:
-    """How ffmpeg is told to write; `quality` is the option for constant quality, its default, and its range."""
-
-    suffixes: tuple[str, ...]
-    options: tuple[str, ...]
-    quality: tuple[str, int, int, int]
-    pixels: str = "yuv420p"
-    name: str = ""                   # that ffmpeg gives the stream when it reads it back
-
-
-CODECS = {
-    "h264": Codec((".mp4", ".mov"), ("-c:v", "libx264", "-preset", "veryfast"),
-                  ("-crf", 17, 0, 51), name="h264"),
-    "h265": Codec((".mp4", ".mov"), ("-c:v", "libx265", "-preset", "fast", "-tag:v", "hvc1", "-x265-params",
-                                     "log-level=error"), ("-crf", 20, 0, 51), name="hevc"),
-    "vp9": Codec((".webm",), ("-c:v", "libvpx-vp9", "-b:v", "0", "-row-mt", "1", "-cpu-used", "4"),
-                 ("-crf", 22, 0, 63), name="vp9"),
-    "av1": Codec((".mp4", ".webm"), ("-c:v", "libsvtav1", "-preset", "9", "-svtav1-params", "tune=0"),
-                 ("-crf", 26, 0, 63), name="av1"),
-    "prores": Codec((".mov",), ("-c:v", "prores_ks", "-profile:v", "3", "-vendor", "apl0"), ("-qscale:v", 5, 1, 31),
-                    "yuv422p10le", "prores"),
-    "webp": Codec((".webp",), ("-c:v", "libwebp_anim", "-loop", "0"), ("-quality", 85, 0, 100), name="webp"),
-    "gif": Codec((".gif",), (), ("", 0, 0, 0), name="gif"),
-    "png": Codec(("",), (), ("", 0, 0, 0), "rgb24", "png"),
-}
-DEFAULTS = {".mp4": "h264", ".mov": "prores", ".webm": "vp9", ".webp": "webp", ".gif": "gif", "": "png"}
 
 
 @dataclass(frozen=True)
@@ -72,30 +44,38 @@ class Encoded:
 
 def write(path: str | Path, stream: Stream, *, codec: str | None = None, quality: int | None = None,
           size: tuple[int, int] | None = None, metadata: dict[str, str] | None = None, poster: str | Path | None = None,
+          origin: provenance.Origin | None = None,
           progress: Callable[[int, int, float], None] | None = None) -> Encoded:
     """Encode beside `path` and rename, so that there is a whole film or none, whatever interrupts it.
 
     Args:
-        codec: one of CODECS; by default the suffix decides (a path without one becomes a folder of PNG frames).
+        codec: one of `videofile.CODECS`; by default the suffix decides (a path without one becomes a folder of PNG
+            frames).
         quality: constant quality on the codec's own scale (crf, for most: less is better).
         size: height and width that ffmpeg resamples to (Lanczos) after cropping about the centre: faster than in
             Python, and less goes through the pipe.
-        poster: a PNG or JPEG of the frame at a third of the film is written there too.
+        poster: a PNG or JPEG of the frame at a third of the film is written there too, once the film is whole.
+        origin: the file is signed with it, which a folder of PNG frames cannot be.
         progress: called with (frames done, frames in all, seconds left).
 
-    Raises ValueError for a codec or suffix that do not fit, OSError if the file cannot be written or does not read
-    back with the same frames, rate, size and colours.
+    Raises ValueError for a codec or suffix that do not fit, OSError if the file cannot be written or signed, or does
+    not read back with the same frames, rate, size and colours.
     """
     path = Path(path).expanduser().absolute()
-    name, chosen, level = _choose(path, codec, quality)
+    name, chosen, level = videofile.choose(path, codec, quality)
+    if origin is not None and name == "png":
+        raise ValueError(f"path={path.name!r} becomes a folder of PNG frames, which cannot be signed as a film; "
+                         f"{', '.join(videofile.SUFFIXES)} can")
     height, width = size or (stream.height, stream.width)
     height, width = height + height % 2, width + width % 2                # 4:2:0 wants even sizes
+    poster = poster and Path(poster).expanduser().absolute()
+    picture = poster and poster.with_name(f".{poster.stem}.{os.getpid()}{poster.suffix}")
     thumbnails, started = [], time.perf_counter()
 
     def frames():
         for number, frame in enumerate(stream):
             if poster and number == stream.count // 3:
-                Image.fromarray(frame).save(poster)
+                Image.fromarray(frame).save(picture)
             thumbnails.append(cv2.resize(_covering(frame, height / width), THUMBNAIL, interpolation=cv2.INTER_AREA))
             yield frame
             if progress:
@@ -114,50 +94,33 @@ def write(path: str | Path, stream: Stream, *, codec: str | None = None, quality
         elif name == "png":
             partial.mkdir()
             for number, frame in enumerate(frames()):
-                picture = Image.fromarray(enlarge(frame[None], height, width)[0])
-                picture.save(partial / f"{number:06d}.png", compress_level=3)
+                small = Image.fromarray(enlarge(frame[None], height, width)[0])
+                small.save(partial / f"{number:06d}.png", compress_level=3)
         else:
             _pipe(partial, stream, frames(), chosen, level, (height, width), metadata or {})
         colour_error = _check(partial, name, stream, height, width, thumbnails)
+        videofile.sign(partial, path, origin)
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(partial, path)
+        if poster:
+            os.replace(picture, poster)
     finally:
         shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
+        if poster:
+            picture.unlink(missing_ok=True)
     return Encoded(path, name, stream.count, height, width, stream.fps, colour_error, time.perf_counter() - started)
-
-
-def _choose(path, codec, quality):
-    suffix = path.suffix.lower()
-    name = codec or DEFAULTS.get(suffix)
-    if name not in CODECS:
-        raise ValueError(f"codec={codec!r} is not one of {', '.join(CODECS)}" if codec else
-                         f"path={path.name!r} does not end in one of {', '.join(filter(None, DEFAULTS))}")
-    chosen = CODECS[name]
-    if suffix not in chosen.suffixes:
-        raise ValueError(f"path={path.name!r} does not fit codec={name!r}, which goes into "
-                         f"{', '.join(chosen.suffixes) if name != 'png' else 'a folder: a name without a suffix'}")
-    option, default, lowest, highest = chosen.quality
-    if quality is not None and (not option or not isinstance(quality, int) or not lowest <= quality <= highest):
-        raise ValueError(f"quality={quality!r} does not fit; {name} takes " +
-                         (f"a whole number from {lowest} to {highest}" if option else "none"))
-    return name, chosen, default if quality is None else quality
 
 
 def _pipe(path, stream, frames, codec, level, size, metadata):
     """Feed ffmpeg as fast as it eats. Whatever happens on the way, it is not left running."""
     height, width = size
     crop = _covering_size(stream.height, stream.width, height / width)
-    scale = (f"crop={crop[1]}:{crop[0]},scale={width}:{height}:out_color_matrix=bt709:out_range=tv:"
-             "flags=lanczos+accurate_rnd+full_chroma_int,"
-             "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709")
+    scale = f"crop={crop[1]}:{crop[0]},{videofile.from_srgb(codec, f'{width}:{height}:', 'lanczos+')}"
     rate = Fraction(stream.fps).limit_denominator(1001)
     command = [videofile.find_ffmpeg(), "-y", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
-               "-s", f"{stream.width}x{stream.height}", "-r", str(rate), "-i", "-", "-vf", scale, *codec.options,
-               *(["-movflags", "+faststart"] if path.suffix.lower() in (".mp4", ".mov") else []),    # index in front
-               codec.quality[0], str(level), "-pix_fmt", codec.pixels, "-color_range", "tv", "-colorspace", "bt709",
-               "-color_primaries", "bt709", "-color_trc", "bt709",
-               *(word for key, value in metadata.items() for word in ("-metadata", f"{key}={value}")), str(path)]
+               "-s", f"{stream.width}x{stream.height}", "-r", str(rate), "-i", "-", "-vf", scale,
+               *videofile.arguments(path, codec, level, metadata)]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said, stdout=subprocess.DEVNULL)
         try:
@@ -208,7 +171,8 @@ def _check(path, name, stream, height, width, thumbnails) -> float:
         raise OSError(f"{path.name} does not read back as it was written: {found} at {rate:g} frames a second instead "
                       f"of {stream.count} of {(height, width)} at {stream.fps:g}")
     error = float(np.abs(small.astype(np.float32) - np.array(thumbnails)).mean())
-    if error > COLOUR_ERROR * (3 if name in ("gif", "webp") else 1):
+    few = max(1.0, LARGE / min(height, width))                # pixels to a thumbnail's: their noise does not even out
+    if error > COLOUR_ERROR * few * (3 if name == "gif" else 1):
         raise OSError(f"{path.name} reads back with other colours: {error:.1f} levels off")
     return error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from sorakit.types import NATIVE_FPS, Video
 from . import encode
 from .colour import AutoColour, Look, Lut3D
 from .detail import Denoise, Sharpen
-from .finish import HEIGHTS, SHORT_SIDE, enlarge, output_size, to_bytes
+from .finish import SHORT_SIDE, SIDES, enlarge, output_size, to_bytes
 from .rate import FrameRate
 from .stabilise import Stabilise
 from .stream import Stream, find_cuts
@@ -85,7 +86,7 @@ class Synthesis:
         Args:
             fps: frames a second; by default those of the model.
             size: of the short side: one of SIZES, or an even number of pixels; by default 432.
-            aspect: "16:9", "9:16" or "1:1", whatever is asked for later.
+            aspect: such as "9:16"; for films of which no other is asked for.
             look: one of `colour.LOOKS`, a .cube file or a Lut3D.
             stabilise: True, or the seconds over which the camera's path is smoothed.
             denoise, colour, sharpen: from 0 (off) to 1.
@@ -94,7 +95,7 @@ class Synthesis:
 
         Raises ValueError for what does not fit, naming the argument.
         """
-        self.size, self.aspect, self.costs = short_side(size), aspect, {}
+        self.size, self.aspect, self.costs = None if size is None else short_side(size), aspect, {}
         self.parts: list[Part] = list(parts) if parts is not None else [part for wanted, part in (
             (denoise, lambda: Denoise(denoise)),
             (stabilise, lambda: Stabilise() if stabilise is True else Stabilise(stabilise)),
@@ -115,36 +116,39 @@ class Synthesis:
         return cls(**{**PRESETS[name], **changed})
 
     def __call__(self, frames: Float[Tensor, "1 3 t h w"] | UInt8[np.ndarray, "t h w 3"] | Stream, *,
-                 aspect: str = "16:9", height: int | None = None, native_fps: float = NATIVE_FPS,
-                 prompt: str = "") -> Video:
+                 aspect: str | None = None, height: int | None = None, width: int | None = None,
+                 native_fps: float = NATIVE_FPS, prompt: str = "") -> Video:
         """A film in memory, for short ones; `write` puts films of any length into a file.
 
-        `height` in pixels goes before the recipe's own size. Raises ValueError as `finish.output_size`.
+        Size and aspect are those of `target`. Raises ValueError as `finish.output_size`.
         """
-        target = self.target(aspect, height)
+        target = self.target(aspect, height, width)
         return self.finished(self.stream(frames, target, native_fps), target).video(prompt)
 
-    def write(self, path: str | Path, frames, *, aspect: str = "16:9", height: int | None = None,
-              native_fps: float = NATIVE_FPS, metadata: dict[str, str] | None = None, mark: Part | None = None,
-              **encoding) -> encode.Encoded:
+    def write(self, path: str | Path, frames, *, aspect: str | None = None, height: int | None = None,
+              width: int | None = None, native_fps: float = NATIVE_FPS, metadata: dict[str, str] | None = None,
+              mark: Part | None = None, **encoding) -> encode.Encoded:
         """A film into a file, a frame at a time: memory does not grow with its length.
 
         Unless `mark`, a last part that has to see the film at its final size, is given, ffmpeg does the last
-        resampling. `encoding` goes to `encode.write` (codec, quality, poster, progress).
+        resampling. `encoding` goes to `encode.write` (codec, quality, poster, origin, progress). Without mark and
+        origin the film is neither marked nor signed: `Pipeline.save` does both.
         """
-        target = self.target(aspect, height)
+        target = self.target(aspect, height, width)
         stream = self.stream(frames, target, native_fps)
         if mark:
             stream = mark(self.finished(stream, target))
         return encode.write(path, stream, size=target, metadata=metadata, **encoding)
 
-    def target(self, aspect: str = "16:9", height: int | None = None) -> tuple[int, int]:
-        """Height and width of the finished film."""
-        if height is not None:
-            return output_size(self.aspect or aspect, height)
-        tall, wide = output_size(self.aspect or aspect, None)
-        return tuple(2 * round(side * self.size / SHORT_SIDE / 2) for side in (tall, wide)) \
-            if self.size != SHORT_SIDE else (tall, wide)
+    def target(self, aspect: str | None = None, height: int | None = None, width: int | None = None
+               ) -> tuple[int, int]:
+        """Height and width of the finished film: what is asked for goes before the recipe's own aspect and size."""
+        return output_size(aspect or self.aspect or "16:9", height, width, self.size or SHORT_SIDE)
+
+    def keeps(self, size: tuple[int, int], target: tuple[int, int]) -> bool:
+        """Whether all of a picture of this height and width stays where it is, but for its size."""
+        return (not any(isinstance(part, Stabilise) for part in self.parts)
+                and math.isclose(size[1] / size[0], target[1] / target[0], rel_tol=0.02))
 
     def stream(self, frames, target: tuple[int, int], native_fps: float = NATIVE_FPS) -> Stream:
         """The frames through all parts, not yet at their final size, and not yet made."""
@@ -187,18 +191,16 @@ class Synthesis:
         return replace(after, open=frames)
 
     def __repr__(self):
-        return f"Synthesis({', '.join(map(repr, self.parts))}, size={self.size})"
+        return f"Synthesis({', '.join(map(repr, self.parts))}, size={self.size or SHORT_SIDE})"
 
 
 def name_of(part: Part) -> str:
     return getattr(part, "__name__", type(part).__name__).lower()
 
 
-def short_side(size: str | int | None) -> int:
+def short_side(size: str | int) -> int:
     """Pixels. Raises ValueError for what is neither one of SIZES nor an even number that fits."""
-    if size is None:
-        return SHORT_SIDE
-    lowest, highest = HEIGHTS
+    lowest, highest = SIDES
     pixels = SIZES.get(size) if isinstance(size, str) else size
     if not isinstance(pixels, int) or isinstance(pixels, bool) or not lowest <= pixels <= highest or pixels % 2:
         raise ValueError(f"size={size!r} does not fit; it takes {', '.join(SIZES)}, or an even number of pixels from "

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sorakit.formats import FITS, fitted
 from sorakit.pipeline import Pipeline
 from sorakit.prompt.files import read_image
-from sorakit.prompt.image import look as look_at
-from sorakit.formats import FITS, fitted
+from sorakit.provenance import path_of
 from sorakit.tools.shot import (
     PER_SECOND,
     Take,
@@ -21,11 +21,10 @@ from sorakit.tools.shot import (
     encode_still,
     format_of,
     latent_count,
-    path_of,
     phase,
+    prompt_of,
     screened,
     within,
-    words_of,
 )
 from sorakit.tools.windows import Timeline, fill
 
@@ -43,7 +42,8 @@ def animate(pipe: Pipeline, image, prompt: str = "", *, at: str | float = "first
         image: a path, PIL image or uint8 array (h, w, 3); or several, by the second that each is for.
         prompt: without one, it is made from what the first picture is seen to show, and said in `take.notes`.
         at: where one picture goes: "first", "last", "both" or a second.
-        aspect, height, width: the film's shape, such as "4:3", or its size; by default the picture's own.
+        aspect, height, width: the film's shape, such as "4:3", or its size; by default those of `pipe.synthesis`, else
+            the picture's own.
         fit: of a picture of another shape: "crop" about the centre, or "pad" with a blurred copy around it.
 
     The first decoded frame is the picture as the autoencoder gives it back. Raises ValueError for what does not fit,
@@ -64,15 +64,11 @@ def animate(pipe: Pipeline, image, prompt: str = "", *, at: str | float = "first
     one = pictures[min(pictures)]
     if fit not in FITS:
         raise ValueError(f"fit={fit!r} is not one of {', '.join(FITS)}")
-    format = format_of(one.shape[:2], aspect, height, width)
-    notes = ()
-    if not prompt:
-        prompt = words_of(look_at(one))
-        notes = (f"no prompt was given; what the picture shows was read as {prompt!r}",)
+    format = format_of(pipe, one.shape[:2], aspect, height, width)
+    prompt, notes = prompt_of(prompt, one)
     verdict = screened(pipe, prompt, negative, pictures.values())
     with within(pipe, count, format):
-        timeline = with_pictures(pipe, Timeline.empty(pipe, format, count, prompt), pictures, fit)
-        timeline = dataclasses.replace(timeline, verdict=verdict)
+        timeline = with_pictures(pipe, Timeline.empty(pipe, format, count, prompt, verdict), pictures, fit)
         latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
                              progress=progress)
         with phase(progress, "finish"):

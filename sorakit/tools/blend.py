@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 
 from sorakit.pipeline import Pipeline
+from sorakit.provenance import path_of
 from sorakit.tools.remix import strength_of
 from sorakit.tools.shot import (
     Source,
@@ -17,10 +18,10 @@ from sorakit.tools.shot import (
     deliver,
     encode_still,
     latent_count,
-    path_of,
     phase,
     prompt_for,
     read,
+    screened,
     within,
 )
 from sorakit.tools.windows import Timeline, fill
@@ -68,13 +69,14 @@ def blend(pipe: Pipeline, a, b, prompt: str = "", *, curve: str | Sequence[tuple
     words = prompt or f"{prompts[0][0]}, then {prompts[1][0]}"
     settled = (torch.minimum(shares, 1 - shares) < 1e-6) | (share == 0)
     mask = settled.to(mixed.device).view(1, -1, 1, 1).expand(mixed[:, 0].shape).clone()
-    timeline = Timeline(first.format, mixed, mask, ((0, words),), mixed if share < 1 else None, share or 1.0)
-    pipe.safety.screen(pipe.prompt(words, negative=negative))
+    verdict = screened(pipe, words, negative, films=(first, second))
+    timeline = Timeline(first.format, mixed, mask, ((0, words),), mixed if share < 1 else None, share or 1.0,
+                        verdict=verdict)
     with within(pipe, mixed.shape[2], first.format):
         latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
                              progress=progress)
         with phase(progress, "finish"):
-            video = deliver(pipe, decode(pipe, latents), first.format, prompt=words, seed=seed,
+            video = deliver(pipe, decode(pipe, latents), first.format, prompt=words, seed=seed, verdict=verdict,
                             made_from=path_of(a) + path_of(b))
     notes = tuple(dict.fromkeys((*first.notes, *second.notes, *(note for _, made in prompts for note in made))))
     asked = {"prompt": words, "curve": points, "overlap": overlap, "strength": share, "seed": seed}

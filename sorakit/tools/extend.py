@@ -13,24 +13,25 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sorakit import provenance, videofile
+from sorakit import provenance
+from sorakit.formats import Format, fitted
 from sorakit.latent.autoencoder import TIME
-from sorakit.pipeline import Pipeline
+from sorakit.pipeline import MAX_SECONDS, Pipeline, check_number
 from sorakit.prompt.files import read_image
-from sorakit.synthesis import encode as encoding
+from sorakit.synthesis.encode import Encoded
 from sorakit.synthesis.finish import to_bytes
 from sorakit.synthesis.stream import Stream
-from sorakit.formats import Format, fitted
 from sorakit.tools.shot import (
     PER_SECOND,
     Take,
     decode,
     deliver,
     encode_still,
+    format_of,
     latent_count,
-    path_of,
     phase,
     prompt_for,
+    prompt_of,
     read,
     screened,
     within,
@@ -43,24 +44,27 @@ LONGEST_REEL = 3600.0            # seconds
 
 def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, before: float = 0.0, seed: int = 0,
            negative: str = "", steps: int | None = None, guidance: float | None = None, keep=(), progress=None,
-           made_from: tuple[str, ...] | None = None) -> Take:
+           file=None) -> Take:
     """The film with `seconds` of new content after it, and `before` seconds of it before it, going on as it moves.
 
     >>> extend(pipe, "waves.mp4", 2.0)                                                    # doctest: +SKIP
     >>> extend(pipe, take, 1.0, "the dog turns round", before=1.0)                        # doctest: +SKIP
 
     The film's own latents stay as they are: of a `Take` nothing is encoded anew. Windows of 2 s know the last second.
-    For lengths that do not fit into memory there is `reel`. Raises ValueError for lengths that do not fit.
+    For lengths that do not fit into memory there is `reel`. `file` is what a Video was read from, if that is known.
+    Raises ValueError for lengths that do not fit.
     """
+    file = film if file is None else file
     if not seconds and not before:
         raise ValueError("seconds=0 and before=0: there is nothing to add; pass seconds for one of them")
     after = latent_count("seconds", seconds) if seconds else 0
     ahead = latent_count("before", before) if before else 0
     with phase(progress, "read"):
-        source = read(pipe, "film", film)
+        source = read(pipe, "film", film, file=file)
         prompt, notes = prompt_for(prompt, source, pipe)
+    verdict = screened(pipe, prompt, negative, films=(source,))
     latents, runs, count = source.latents, (), source.latents.shape[2]
-    timeline = Timeline.empty(pipe, source.format, count + after, prompt)
+    timeline = Timeline.empty(pipe, source.format, count + after, prompt, verdict)
     timeline.known[:, :, :count], timeline.mask[:, :count] = latents, True
     windows = len(spans(timeline.mask, timeline.prompts)) + -(-ahead // room(count + after))
     how = {"negative": negative, "steps": steps, "guidance": guidance, "keep": keep, "progress": progress,
@@ -68,12 +72,12 @@ def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, befo
     with within(pipe, count + after + ahead, source.format):
         latents, runs = fill(pipe, timeline, seed=seed, **how)
         while ahead:
-            latents, more, added = led_up_to(pipe, latents, ahead, prompt, source.format,
+            latents, more, added = led_up_to(pipe, latents, ahead, prompt, source.format, verdict,
                                              seed=seed_of(seed, len(runs)), past=len(runs), **how)
             ahead, runs = ahead - added, runs + more
         with phase(progress, "finish"):
-            video = deliver(pipe, decode(pipe, latents), source.format, prompt=prompt, seed=seed,
-                            made_from=path_of(film) if made_from is None else made_from, edited=True)
+            video = deliver(pipe, decode(pipe, latents), source.format, prompt=prompt, seed=seed, verdict=verdict,
+                            made_from=provenance.path_of(file), edited=True)
     asked = {"seconds": seconds, "before": before, "prompt": prompt, "seed": seed}
     return Take(video, "extend", asked, runs, latents, source.notes + notes)
 
@@ -83,7 +87,8 @@ def room(latents: int) -> int:
     return WINDOW - 1 - min(CONTEXT, latents - 1)
 
 
-def led_up_to(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"], count: int, prompt: str, format: Format, **how):
+def led_up_to(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"], count: int, prompt: str, format: Format,
+              verdict: Verdict | None, **how):
     """Up to `count` new latents before a film, as far as one window goes: latents, run, and how many were added.
 
     A film's first latent stands alone. In the longer film it does not, so it is encoded anew from the frame that now
@@ -91,7 +96,7 @@ def led_up_to(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"], count: int, p
     """
     context = min(CONTEXT, latents.shape[2] - 1)
     new = min(count, room(latents.shape[2]))
-    timeline = Timeline.empty(pipe, format, new + 1 + context, prompt)
+    timeline = Timeline.empty(pipe, format, new + 1 + context, prompt, verdict)
     first = pipe.autoencoder.decode(latents[:, :, :1])                                       # (1, 3, 1, h, w)
     if context:
         timeline.known[:, :, new + 1:], timeline.mask[:, new + 1:] = latents[:, :, 1:1 + context], True
@@ -107,19 +112,25 @@ def led_up_to(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"], count: int, p
 # --- films that are never in memory as a whole ----------------------------------------------------------
 
 
-def reel(pipe: Pipeline, prompt: str, seconds: float = 20.0, *, image=None, aspect: str = "16:9",
+def reel(pipe: Pipeline, prompt: str = "", seconds: float = 20.0, *, image=None, aspect: str | None = None,
          height: int | None = None, width: int | None = None, seed: int = 0, negative: str = "",
-         steps: int | None = None, guidance: float | None = None, progress=None) -> Reel:
+         steps: int | None = None, guidance: float | None = None, window: float = 2.0, progress=None) -> Reel:
     """A film of up to an hour, made a window at a time while it is looked at or written.
 
     >>> reel(pipe, "a boat sails on the open sea", 20).save("boat.mp4")                   # doctest: +SKIP
 
-    Each window carries the prompt and the last second's latents. Memory does not grow with length; finished frames
+    Each window carries the prompt and the last second's latents. Memory does not grow with length; the model's frames
     are kept in a temporary file, as parts of the finish may want to see them twice.
+
+    Args:
+        window: seconds that are made at once, from 1.5 to 10. The models learned 2; with all of the film's it is the
+            film of the plain pipeline.
     """
     count = latent_count("seconds", seconds, LONGEST_REEL)
-    format = Format.of(aspect, height, width)
+    check_number("window", window, 1.5, MAX_SECONDS)
+    format = format_of(pipe, None, aspect, height, width)
     picture = None if image is None else read_image(image)
+    prompt, notes = prompt_of(prompt, picture)
     verdict = screened(pipe, prompt, negative, () if picture is None else (picture,))
     pipe.plan(steps, guidance, negative)
     if pipe.limits:                              # said now, not when the film is first looked at
@@ -130,17 +141,14 @@ def reel(pipe: Pipeline, prompt: str, seconds: float = 20.0, *, image=None, aspe
         start = encode_still(pipe, frame, first=True)
 
     def frames() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        done, fresh = 0, count + (start is None)
-        chunks = grow(pipe, start, fresh, prompt, format, seed=seed, negative=negative, steps=steps, guidance=guidance)
+        chunks = grow(pipe, start, count + (start is None), prompt, format, seed=seed, negative=negative, steps=steps,
+                      guidance=guidance, window=1 + latent_count("window", window), progress=progress)
         with within(pipe, 1 + count, format):
             for part in decoded(pipe, chunks if start is None else chain([start], chunks)):
-                done += part.shape[2]
-                if progress:
-                    progress("frames", done, 1 + TIME * count)
                 yield from to_bytes(part)
 
     return Reel(pipe, prompt, format, seed, Spool(frames, (format.native_height, format.native_width, 3)),
-                1 + TIME * count, verdict)
+                1 + TIME * count, verdict, provenance.path_of(image), notes + verdict.notes)
 
 
 @dataclass(eq=False)
@@ -154,6 +162,8 @@ class Reel:
     spool: Spool = field(repr=False)
     count: int                                   # frames as the models draw them, 8 a second
     verdict: Verdict | None = field(default=None, repr=False)
+    made_from: tuple[str, ...] = ()              # the picture's path, if it came as a file
+    notes: tuple[str, ...] = ()                  # how it differs from what was asked
 
     @property
     def seconds(self) -> float:
@@ -172,17 +182,18 @@ class Reel:
     def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         return iter(self.stream())
 
-    def save(self, path: str | Path) -> Path:
-        """Write .mp4, .webm or .gif, signed; there is a whole file or none. Raises as `Video.save`."""
-        path = videofile.check_path(path)
-        path = encoding.write(path, self.stream(), metadata=self.pipe.safety.said(self.origin)).path
-        return provenance.sign(path, self.origin)
+    def save(self, path: str | Path, *, progress=None, **encoding) -> Encoded:
+        """Write it; there is a whole file or none. See `Pipeline.save` for progress, encoding and errors."""
+        for _ in self.native():                  # all is drawn before it is finished: how long each takes can be told
+            pass
+        return self.pipe.save(self.native(), path, origin=self.origin, verdict=self.verdict, progress=progress,
+                              height=self.format.height, width=self.format.width, **encoding)
 
     @property
     def origin(self) -> provenance.Origin:
         """What its file says of where it comes from."""
         shown = self.pipe.safety.judge(self.prompt).brief.prompt
-        return self.pipe.safety.origin(shown, self.pipe.model, self.seed)
+        return self.pipe.safety.origin(shown, self.pipe.model, self.seed, made_from=self.made_from)
 
 
 class Spool:

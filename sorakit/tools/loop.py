@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sorakit.pipeline import Pipeline
-from sorakit.run import Run
 from sorakit.formats import Format
+from sorakit.pipeline import Pipeline
+from sorakit.provenance import path_of
+from sorakit.run import Run
 from sorakit.tools.shot import (
     PER_SECOND,
     Given,
@@ -15,16 +16,17 @@ from sorakit.tools.shot import (
     Take,
     decode_loop,
     deliver,
+    format_of,
     latent_count,
-    path_of,
     phase,
     prompt_for,
     read,
     recorded,
+    screened,
     within,
 )
 from sorakit.tools.windows import WINDOW, Timeline, Told, fill, restarted, small
-from sorakit.types import Video
+from sorakit.types import Verdict, Video
 
 SEAMS = {"short": 2, "normal": 4, "long": 6}     # latents from the end to the beginning, a quarter second each
 LONGEST = 10.0                                   # seconds that are made as one ring
@@ -43,7 +45,7 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
         film: what to close; without it, the film is made as a ring from the prompt, and there is no seam at all.
         seconds: of the loop, seam and all. By default the whole film and its seam; 2 s without a film.
         seam: "short" (0.5 s), "normal" (1 s) or "long" (1.5 s) of new content from the film's end to its beginning.
-        aspect, height, width: shape or size; by default a given film's own, else "16:9".
+        aspect, height, width: shape or size; by default those of `pipe.synthesis`, else a given film's own.
 
     `take.latents` is None: a ring's first latent leans on its last. Raises ValueError for a film too short to loop and
     for what else does not fit.
@@ -54,22 +56,23 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
     asked = {"seconds": seconds, "seam": seam, "seed": seed}
     if film is None:
         count = max(LEAST, latent_count("seconds", 2.0 if seconds is None else seconds, LONGEST))
-        format = Format.of(aspect or "16:9", height, width)
-        latents, notes = None, ()
+        format = format_of(pipe, None, aspect, height, width)
+        latents, notes, verdict = None, (), None
     else:
         with phase(progress, "read"):
             source = read(pipe, "film", film, aspect=aspect, height=height, width=width)
             prompt, notes = prompt_for(prompt, source, pipe)
+        verdict = screened(pipe, prompt, negative, films=(source,))
         latents, format, notes = source.latents, source.format, source.notes + notes
         if seconds is not None:
             latents = cut_to(latents, latent_count("seconds", seconds) - SEAMS[seam], seconds)
         count = latents.shape[2] - 1 + SEAMS[seam]
     with within(pipe, 1 + count, format):
         ring, runs = round_from_start(pipe, count, prompt, format, **how) if film is None \
-            else closed(pipe, latents, SEAMS[seam], prompt, format, **how)
+            else closed(pipe, latents, SEAMS[seam], prompt, format, verdict, **how)
         with phase(progress, "finish"):
-            video = deliver(pipe, decode_loop(pipe, ring), format, prompt=prompt, seed=seed, made_from=path_of(film),
-                            edited=True)
+            video = deliver(pipe, decode_loop(pipe, ring), format, prompt=prompt, seed=seed, verdict=verdict,
+                            made_from=path_of(film), edited=True)
     return Take(video, "loop", {"prompt": prompt, **asked}, runs, None, notes)
 
 
@@ -91,7 +94,7 @@ def cut_to(latents, length: int, seconds: float):
     return latents[:, :, :1 + length]
 
 
-def closed(pipe: Pipeline, latents, seam: int, prompt: str, format: Format, **how):
+def closed(pipe: Pipeline, latents, seam: int, prompt: str, format: Format, verdict: Verdict | None = None, **how):
     """A ring of all of a film's latents but the first, which stands alone, and `seam` new ones; and the run of these.
 
     The window knows the film's end before the seam and its beginning after it.
@@ -103,7 +106,7 @@ def closed(pipe: Pipeline, latents, seam: int, prompt: str, format: Format, **ho
         raise ValueError(f"film is too short to loop with a seam of {seam / PER_SECOND:g} s: it has "
                          f"{length / PER_SECOND:g} s, and {least / PER_SECOND:g} s are the least; extend it first, or "
                          "make it as a loop from its prompt")
-    timeline = Timeline.empty(pipe, format, WINDOW, prompt)
+    timeline = Timeline.empty(pipe, format, WINDOW, prompt, verdict)
     known, mask = timeline.known, timeline.mask
     known[:, :, :1] = restarted(pipe, latents[:, :, :latents.shape[2] - before])
     known[:, :, 1:1 + before] = latents[:, :, -before:]

@@ -32,7 +32,7 @@ class Plan:
     OverPlan: seconds=8 is more than plan 'lesson' allows: up to 5
     """
 
-    name: str
+    name: str = "custom"
     max_seconds: float | None = None
     max_height: int | None = None        # of the film's short side, as in 720p
     films_per_month: int | None = None

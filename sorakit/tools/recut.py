@@ -12,12 +12,13 @@ from jaxtyping import UInt8
 
 from sorakit.pipeline import Pipeline
 from sorakit.prompt.files import open_film, stream_frames
+from sorakit.provenance import path_of
 from sorakit.run import Run
 from sorakit.synthesis.rate import FrameRate
 from sorakit.synthesis.stream import Stream, find_cuts
 from sorakit.tools.extend import extend
-from sorakit.tools.shot import Take, has_sound, path_of, recorded
-from sorakit.types import Video
+from sorakit.tools.shot import Take, about_sound, hash_of, recorded, release
+from sorakit.types import Brief, Video
 
 UNITS = ("seconds", "frames")
 PACES = 0.1, 10.0
@@ -41,9 +42,9 @@ def recut(pipe: Pipeline, film, keep: Sequence[tuple[float | None, float | None]
         unit: of these: "seconds" or "frames" (the first is 0, and stop is left out, as in a list).
         speed: 2 is twice as fast, 0.5 half as fast; see `pace`.
         after, before: seconds of new content, see `extend`. Frames then come from the model's own decoder; without,
-            those that are kept are untouched, in size, rate and every pixel.
+            those that are kept are untouched, in size, rate and every pixel, but for the marks of a film that has none.
 
-    Raises ValueError for parts of no length, reversed, or beyond the film.
+    Raises ValueError for parts of no length, reversed, or beyond the film, and Refused for faces without consent.
     """
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r} is not one of {', '.join(UNITS)}")
@@ -58,11 +59,19 @@ def recut(pipe: Pipeline, film, keep: Sequence[tuple[float | None, float | None]
         video = pace(video, speed)
     asked = {"keep": keep, "unit": unit, "speed": speed, "after": after, "before": before}
     if not (after or before):
+        video = video if video.origin else cut_from(pipe, video, film, seed)
         return Take(video, "recut", asked, notes=notes)
     take = extend(pipe, film if whole else video, after, prompt, before=before, seed=seed, negative=negative,
-                  steps=steps, guidance=guidance, progress=progress, made_from=path_of(film))
+                  steps=steps, guidance=guidance, progress=progress, file=film)
     return dataclasses.replace(take, tool="recut", asked={**asked, "prompt": take.asked["prompt"], "seed": seed},
                                notes=tuple(dict.fromkeys(notes + take.notes)))
+
+
+def cut_from(pipe: Pipeline, video: Video, film, seed: int) -> Video:
+    """Stage 6 for parts of a film that it has not released: screened, marked unless they are already, and signed."""
+    verdict = pipe.safety.screen(Brief(video.prompt, film=hash_of(film)))
+    video = dataclasses.replace(video, prompt=verdict.brief.prompt, notes=verdict.notes)
+    return release(pipe, video, seed, verdict, path_of(film), edited=True, cut=True)
 
 
 def parts_of(film, keep, unit: str) -> tuple[Video, tuple[str, ...]]:
@@ -87,8 +96,7 @@ def parts_of(film, keep, unit: str) -> tuple[Video, tuple[str, ...]]:
     frames = [kept[k] for a, b in spans for k in range(a, b) if k in kept]
     if not frames:
         raise ValueError(f"keep has nothing of {file.path.name} that can be decoded: it is shorter than it says")
-    notes = (f"the sound of {file.path.name} is dropped: films here are silent",) if has_sound(file.path) else ()
-    return Video(np.stack(frames), file.fps), notes
+    return Video(np.stack(frames), file.fps), about_sound(file.path)
 
 
 def frames_of(part, unit: str, fps: float, count: int) -> tuple[int, int]:

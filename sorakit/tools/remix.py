@@ -13,16 +13,19 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from sorakit.formats import Format
 from sorakit.latent.autoencoder import SPACE, TIME
 from sorakit.pipeline import Pipeline
+from sorakit.provenance import path_of
 from sorakit.synthesis.colour import Look
 from sorakit.synthesis.stream import Stream
-from sorakit.formats import Format
-from sorakit.tools.shot import Take, decode, finish, path_of, phase, prompt_for, read, release, within
+from sorakit.tools.shot import Take, decode, finish, phase, prompt_for, read, release, screened, within
 from sorakit.tools.windows import Timeline, fill
 from sorakit.types import Video
 
-STRENGTHS = {"subtle": 0.7, "mild": 0.88, "strong": 0.96}     # the diffusion time that the film is noised to
+STRENGTHS = {"subtle": 0.8, "mild": 0.93, "strong": 0.98}     # the diffusion time that the film is noised to
+
+GRADE = 0.4                                                   # of a style's look, as the words do most of it
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
         prompt: what it is to show; without one, what it shows, with the style's words.
         strength: "subtle", "mild", "strong" or 0 to 1, the diffusion time that the film is noised to before it is
             denoised with the new words: 0 gives the film back as the autoencoder sees it, 1 is a new film (that of
-            `pipe(prompt, seed=seed)`, up to 2 s). Light and place change from about 0.9 on. What the film's own prompt
+            `pipe(prompt, seed=seed)`, up to 2 s). Light and place change from about 0.97 on. What the film's own prompt
             and the new one do not say differently is held on to (see `shot.Anchored`), and let go of near 1.
         style: one of STYLES, or a Style of your own. Its grade grows with strength.
         region: where it may change: (left, top, right, bottom) from 0 to 1, or a mask (h, w) or (t, h, w) of any size.
@@ -81,8 +84,9 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
     mask = torch.full_like(known[:, 0], share == 0, dtype=torch.bool)
     if area is not None:
         mask |= ~cells_of(area).to(mask.device)
-    timeline = Timeline(source.format, known, mask, ((0, prompt),), known if share < 1 else None, share or 1.0, own)
-    pipe.safety.screen(pipe.prompt(prompt, negative=negative))
+    verdict = screened(pipe, prompt, negative, films=(source,))
+    timeline = Timeline(source.format, known, mask, ((0, prompt),), known if share < 1 else None, share or 1.0, own,
+                        verdict)
     with within(pipe, known.shape[2], source.format):
         latents, runs = fill(pipe, timeline, seed=seed, negative=negative, steps=steps, guidance=guidance, keep=keep,
                              progress=progress)
@@ -94,8 +98,8 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
             if area is not None:
                 video = composed(source.untouched(video.fps), video, area)
             if area is not None or (chosen and chosen.look):       # what other tools go on from is what is seen here
-                latents = read(pipe, "film", video, source.format).latents
-            video = release(pipe, video, seed, made_from=path_of(film), edited=True)
+                latents = read(pipe, "film", video, source.format, file=film).latents
+            video = release(pipe, video, seed, verdict, made_from=path_of(film), edited=True)
     asked = {"prompt": prompt, "strength": share, "style": style if isinstance(style, str) else None, "seed": seed}
     return Take(video, "remix", asked, runs, latents, source.notes + notes + judged.notes)
 
@@ -117,7 +121,7 @@ def style_of(style: str | Style | None) -> Style | None:
 
 
 def graded(video: Video, look: str, share: float) -> Video:
-    return Look(look, round(min(1.0, 1.25 * share), 3))(Stream.of(video)).video(video.prompt)
+    return Look(look, round(GRADE * share, 3))(Stream.of(video)).video(video.prompt)
 
 
 # --- regions ----------------------------------------------------------------------------------------

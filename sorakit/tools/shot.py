@@ -18,23 +18,24 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from sorakit.diffusion.sampler import schedule, shifted, velocities
+from sorakit.formats import Format, fitted
 from sorakit.latent.autoencoder import TIME
 from sorakit.pipeline import Pipeline, check_number
+from sorakit.prompt.describe import note_of, words_of
 from sorakit.prompt.files import open_film, stream_frames
 from sorakit.prompt.image import look as look_at
 from sorakit.run import Run
+from sorakit.safety.policy import film_hash
 from sorakit.synthesis.assembly import Assembly
-from sorakit.synthesis.finish import HEIGHTS, to_bytes
+from sorakit.synthesis.finish import SIDES, to_bytes
 from sorakit.synthesis.rate import FrameRate
 from sorakit.synthesis.stream import Stream
-from sorakit.formats import Format, fitted
-from sorakit.types import NATIVE_FPS, Conditioning, Reference, Verdict, Video
+from sorakit.types import NATIVE_FPS, Conditioning, Verdict, Video
 from sorakit.videofile import find_ffmpeg
 
 LONGEST = 60.0                   # seconds of a film that a tool reads
 PER_SECOND = NATIVE_FPS / TIME   # latents
 READ_SIDE = 512                  # longer side at which films are read for the models
-NAMED = (".mp4", ".mov", ".gif", ".png", ".jpg", ".jpeg", ".webp")             # kinds of files that C2PA can name
 WALK = 3.0                       # shift of the times of a film that is part-noised
 FREE = 64                        # power of the strength by which a film is let go of
 
@@ -77,7 +78,7 @@ class Given:
     strength: float = 1.0                        # the time that start is noised to: 1 starts from noise alone
     anchor: str | None = None                    # what start shows, if it is to stay where the prompts do not differ
     circular: bool = False                       # the last latent is followed by the first
-    verdict: Verdict | None = None               # of the picture that it goes on from
+    verdict: Verdict | None = None               # of the picture or film that it goes on from
 
 
 @dataclass
@@ -248,11 +249,12 @@ def deliver(pipe: Pipeline, frames, format: Format, *, prompt: str, seed: int, v
 
 
 def release(pipe: Pipeline, video: Video, seed: int, verdict: Verdict | None = None, made_from: tuple[str, ...] = (),
-            edited: bool = False) -> Video:
-    """Stage 6. made_from are the files that a film was made of; edited, if it is still the first of them."""
+            edited: bool = False, cut: bool = False) -> Video:
+    """Stage 6. made_from are the files that a film was made of; edited, if it is still the first of them; cut, if its
+    frames are too."""
     actions = ("c2pa.edited",) if edited and made_from else ("c2pa.created",)
     return pipe.safety.release(video, model=pipe.model, seed=seed, verdict=verdict, actions=actions,
-                               made_from=made_from)
+                               made_from=made_from, cut=cut)
 
 
 def recorded(video: Video, frames: UInt8[np.ndarray, "t h w 3"]) -> Video:
@@ -261,24 +263,20 @@ def recorded(video: Video, frames: UInt8[np.ndarray, "t h w 3"]) -> Video:
     return dataclasses.replace(video, frames=frames, origin=origin, timings={})
 
 
-def path_of(film) -> tuple[str, ...]:
-    """The path of a picture or film, if it is a file that a manifest can name."""
-    known = isinstance(film, (str, Path)) and Path(film).suffix.lower() in NAMED
-    return (str(Path(film).expanduser().absolute()),) if known else ()
-
-
 def within(pipe: Pipeline, count: int, format: Format, films: int = 1):
     """The pipeline's limits, for films of so many latents; see `Pipeline.within`."""
     return pipe.within((count - 1) / PER_SECOND, format.height, format.width, films)
 
 
-def screened(pipe: Pipeline, prompt: str, negative: str = "", pictures: Iterable[np.ndarray] = ()) -> Verdict:
-    """What stage 6 says to a prompt and to each picture that is given with it; of these, to one to which consent was
-    given, if there is one. Raises Refused."""
+def screened(pipe: Pipeline, prompt: str, negative: str = "", pictures: Iterable[np.ndarray] = (),
+             films: Iterable[Source] = ()) -> Verdict:
+    """What stage 6 says to a prompt and to each picture that is given with it; of these and the films, which `read` has
+    screened, to one to which consent was given, if there is one. Raises Refused."""
     brief = pipe.prompt(prompt, negative=negative)
-    verdicts = [pipe.safety.screen(brief)]
-    verdicts += [pipe.safety.screen(dataclasses.replace(brief, image=picture)) for picture in pictures]
-    return next((verdict for verdict in verdicts if pipe.safety.vouched(verdict)), verdicts[-1])
+    verdict = pipe.safety.screen(brief)
+    others = [pipe.safety.screen(dataclasses.replace(brief, image=picture)) for picture in pictures]
+    others += [dataclasses.replace(verdict, brief=dataclasses.replace(verdict.brief, film=film.hash)) for film in films]
+    return next((other for other in others if pipe.safety.vouched(other)), verdict)
 
 
 @contextlib.contextmanager
@@ -305,6 +303,7 @@ class Source:
     fit: str = "crop"
     notes: tuple[str, ...] = ()
     frames: UInt8[np.ndarray, "t h w 3"] | None = field(default=None, repr=False)     # None if latents came
+    hash: str = ""                               # of its file, if it has one: see `Safety.screen_film`
 
     def pictures(self, pipe: Pipeline) -> UInt8[np.ndarray, "t h w 3"]:
         return self.frames if self.frames is not None else to_bytes(decode(pipe, self.latents))
@@ -315,21 +314,28 @@ class Source:
         return fitted(FrameRate(fps)(Stream.of(video)).frames(), self.format.height, self.format.width, self.fit)
 
 
-def read(pipe: Pipeline, name: str, film, format: Format | None = None, fit: str = "crop", *,
+def read(pipe: Pipeline, name: str, film, format: Format | None = None, fit: str = "crop", *, file=None,
          aspect: str | None = None, height: int | None = None, width: int | None = None) -> Source:
     """A path, `Video`, `Take` or `Run` as latents; its own shape and size are kept unless there is a format, or an
-    aspect or size.
+    aspect or size. `file` is what a Video was read from, if that is known.
 
     A Take or Run of the same shape gives its own latents, so that nothing is lost; everything else is encoded.
-    Raises ValueError naming the argument for anything else.
+    Raises ValueError naming the argument for anything else, and Refused for faces without consent.
     """
     latents = film.latents if isinstance(film, Take) else film.latents.values if isinstance(film, Run) else None
     video, size, notes = film_of(name, film)
-    format = format or format_of(size, aspect, height, width)
+    digest = hash_of(film if file is None else file)
+    pipe.safety.screen_film(video.frames, video.prompt, digest)
+    format = format or format_of(pipe, size, aspect, height, width)
     if latents is not None and tuple(latents.shape[-2:]) == format.cells:
-        return Source(latents, format, video.prompt, film, fit, notes)
+        return Source(latents, format, video.prompt, film, fit, notes, hash=digest)
     frames = fitted(FrameRate(NATIVE_FPS)(Stream.of(video)).frames(), format.native_height, format.native_width, fit)
-    return Source(encode(pipe, frames), format, video.prompt, film, fit, notes, frames)
+    return Source(encode(pipe, frames), format, video.prompt, film, fit, notes, frames, digest)
+
+
+def hash_of(film) -> str:
+    """What a consent list calls a film that is given as a file; "" for any other."""
+    return film_hash(film) if isinstance(film, (str, Path)) else ""
 
 
 def film_of(name: str, film, side: int = READ_SIDE) -> tuple[Video, tuple[int, int], tuple[str, ...]]:
@@ -341,42 +347,35 @@ def film_of(name: str, film, side: int = READ_SIDE) -> tuple[Video, tuple[int, i
     if not isinstance(film, (str, Path)):
         raise ValueError(f"{name} is of type {type(film).__name__}; it takes a path, a Video, a Take or a Run")
     file = open_film(film)
-    notes = (f"the sound of {file.path.name} is dropped: films here are silent",) if has_sound(file.path) else ()
+    notes = about_sound(file.path)
     if file.seconds > LONGEST:
         notes += (f"{file.path.name} is {file.seconds:.0f} s long; the first {LONGEST:g} s are read",)
     frames = np.stack(list(stream_frames(file, fps=NATIVE_FPS, side=side, seconds=LONGEST)))
     return Video(frames, NATIVE_FPS), (file.height, file.width), notes
 
 
-def has_sound(path: Path) -> bool:
+def about_sound(path: Path) -> tuple[str, ...]:
+    """A note for a film in a file that has sound."""
     done = subprocess.run([find_ffmpeg(), "-hide_banner", "-protocol_whitelist", "file", "-i",
                            f"file:{path.absolute()}"], capture_output=True, check=False)
-    return re.search(r"Stream #0.*?: Audio", done.stderr.decode(errors="replace")) is not None
+    found = re.search(r"Stream #0.*?: Audio", done.stderr.decode(errors="replace"))
+    return (f"the sound of {path.name} is dropped: films here are silent",) if found else ()
 
 
-def format_of(size: tuple[int, int], aspect: str | None, height: int | None, width: int | None) -> Format:
-    """The format that is asked for; where only a height is, in the shape of a picture or film of this size, and where
-    nothing is, of this size: even, and no larger or smaller than can be delivered."""
-    if aspect is not None or height is not None or width is not None:
-        return Format.of(aspect or f"{size[1]}:{size[0]}", height, width)
-    scale = min(1.0, HEIGHTS[1] / size[0]) if min(size) >= HEIGHTS[0] else HEIGHTS[0] / min(size)
-    return Format.of("1:1", *(max(HEIGHTS[0], 2 * round(side * scale / 2)) for side in size))
+def format_of(pipe: Pipeline, size: tuple[int, int] | None = None, aspect: str | None = None, height: int | None = None,
+              width: int | None = None) -> Format:
+    """The format that is asked for, or that `pipe.synthesis` has; where only a height is, in the shape of a picture or
+    film of this size, and where nothing is, of this size: even, and no larger or smaller than can be delivered."""
+    recipe = pipe.synthesis
+    if size is None or (aspect, height, width, recipe.aspect, recipe.size) != (None,) * 5:
+        aspect = aspect or recipe.aspect or (f"{size[1]}:{size[0]}" if size else None)
+        return Format.of("1:1", *recipe.target(aspect, height, width))
+    least, most = SIDES
+    scale = max(1.0, least / min(size)) * min(1.0, most / min(size))
+    return Format.of("1:1", *(max(least, 2 * round(side * scale / 2)) for side in size))
 
 
 # --- words for what was given without any --------------------------------------------------------------
-
-
-def words_of(reference: Reference) -> str:
-    """A plain prompt of what a picture or film was seen to show.
-
-    >>> words_of(sorakit.prompt.image.look("beach.jpg"))          # doctest: +SKIP
-    'a beach at sunset'
-    """
-    stuff = [texture.name for texture in reference.textures if texture.share >= 0.05]
-    place = next((place for needed, place in PLACES if all(name in stuff for name in needed)), "an open field")
-    camera = reference.motion.camera if reference.motion else "static"
-    moves = f", the camera {CAMERAS[camera]}" if camera in CAMERAS else ""
-    return f"{place} {WHENS[reference.time]}{moves}"
 
 
 def prompt_for(prompt: str, source: Source, pipe: Pipeline) -> tuple[str, tuple[str, ...]]:
@@ -384,14 +383,12 @@ def prompt_for(prompt: str, source: Source, pipe: Pipeline) -> tuple[str, tuple[
     if prompt or source.prompt:
         return prompt or source.prompt, ()
     pictures = source.pictures(pipe)
-    made = words_of(look_at(pictures[len(pictures) // 2]))
-    return made, (f"no prompt was given; what the picture shows was read as {made!r}",)
+    return prompt_of("", pictures[len(pictures) // 2])
 
 
-PLACES = (
-    (("built",), "a city street"), (("water", "sand or earth"), "a beach"), (("water", "foliage"), "a mountain lake"),
-    (("water",), "the open sea"), (("foliage",), "a forest"), (("snow or cloud",), "a snowfield"),
-    (("sand or earth",), "a desert"),
-)
-WHENS = {"dawn": "at dawn", "day": "by day", "sunset": "at sunset", "night": "at night"}
-CAMERAS = {"pan left": "pans left", "pan right": "pans right", "zoom in": "zooms in", "zoom out": "zooms out"}
+def prompt_of(prompt: str, picture: UInt8[np.ndarray, "h w 3"] | None) -> tuple[str, tuple[str, ...]]:
+    """The prompt, or one made from what a picture shows; and a note if it was made."""
+    if prompt or picture is None:
+        return prompt, ()
+    made = words_of(look_at(picture))
+    return made, (note_of(made),)

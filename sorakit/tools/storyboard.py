@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from sorakit.formats import FITS, Format
 from sorakit.latent.autoencoder import TIME
 from sorakit.pipeline import Pipeline
+from sorakit.prompt.describe import words_of
 from sorakit.prompt.files import read_image
 from sorakit.prompt.image import look as look_at
-from sorakit.synthesis.finish import to_bytes
+from sorakit.provenance import path_of
+from sorakit.synthesis.finish import output_size, to_bytes
 from sorakit.tools.animate import with_pictures
-from sorakit.formats import FITS, Format
 from sorakit.tools.shot import (
     LONGEST,
     PER_SECOND,
@@ -27,13 +29,12 @@ from sorakit.tools.shot import (
     decode,
     deliver,
     encode,
+    format_of,
     latent_count,
-    path_of,
     phase,
     read,
     screened,
     within,
-    words_of,
 )
 from sorakit.tools.windows import Timeline, fill, spans
 from sorakit.types import NATIVE_FPS, Video
@@ -79,7 +80,7 @@ class Storyboard:
     seconds: float = 4.0
     prompt: str = ""
     transition: str = "smooth"
-    aspect: str = "16:9"
+    aspect: str | None = None        # by default that of `pipe.synthesis`, else 16:9
     height: int | None = None
     width: int | None = None
     fit: str = "crop"
@@ -103,14 +104,14 @@ class Storyboard:
         if cards[-1].at > self.seconds:
             raise ValueError(f"the card at {cards[-1].at:g} s lies beyond the film's {self.seconds:g} s")
         object.__setattr__(self, "cards", cards)
-        Format.of(self.aspect, self.height, self.width)
+        output_size(self.aspect or "16:9", self.height, self.width)
 
     # --- films ---
 
     def film(self, pipe: Pipeline, *, negative: str = "", steps: int | None = None, guidance: float | None = None,
              keep=(), progress=None) -> Take:
         """The whole film: shots between cuts, each made in windows that know what came before."""
-        format = Format.of(self.aspect, self.height, self.width)
+        format = format_of(pipe, None, self.aspect, self.height, self.width)
         for text in {text for shot in self.shots for _, text in self.prompts(shot)}:
             pipe.safety.screen(pipe.prompt(text, negative=negative))
         how = {"seed": self.seed, "negative": negative, "steps": steps, "guidance": guidance, "keep": keep,
@@ -126,9 +127,7 @@ class Storyboard:
                 runs += made
             title = "; ".join(dict.fromkeys(text for timeline, _ in laid for _, text in timeline.prompts))
             with phase(progress, "finish"):
-                videos = any(card.video is not None for card in self.cards)          # consent is to pictures
-                seen = None if videos else next((timeline.verdict for timeline, _ in laid
-                                                 if pipe.safety.vouched(timeline.verdict)), None)
+                seen = next((timeline.verdict for timeline, _ in laid if pipe.safety.vouched(timeline.verdict)), None)
                 given = (path for card in self.cards for path in path_of(card.image) + path_of(card.video))
                 video = deliver(pipe, np.concatenate(parts), format, prompt=title, seed=self.seed, verdict=seen,
                                 made_from=tuple(dict.fromkeys(given)))
@@ -180,7 +179,7 @@ class Storyboard:
             prompts = ((0, words_of(look_at(picture))),)
             notes += (f"no words were given; what the card shows was read as {prompts[0][1]!r}",)
         timeline = dataclasses.replace(Timeline.empty(pipe, format, count, ""), prompts=prompts)
-        pictures = {}
+        pictures, films = {}, []
         for card, after in zip(shot.cards, [*shot.cards[1:], None]):
             place = shot.place(card.at)
             if card.image is not None:
@@ -188,6 +187,7 @@ class Storyboard:
             elif card.video is not None:
                 until = count if after is None else shot.place(after.at)
                 source = read(pipe, "video", card.video, format, self.fit)
+                films.append(source)
                 latents = source.latents
                 if place:                        # in the midst its first frame does not stand alone: it is held
                     frames = source.pictures(pipe)
@@ -196,8 +196,8 @@ class Storyboard:
                 timeline.known[:, :, place:place + latents.shape[2]] = latents
                 timeline.mask[:, place:place + latents.shape[2]] = True
                 notes += source.notes
-        if pictures:
-            verdict = screened(pipe, prompts[0][1], "", pictures.values())
+        if pictures or films:
+            verdict = screened(pipe, prompts[0][1], "", pictures.values(), films)
             timeline = dataclasses.replace(timeline, verdict=verdict)
         return with_pictures(pipe, timeline, pictures, self.fit), notes
 

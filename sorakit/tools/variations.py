@@ -14,8 +14,7 @@ from torch import Tensor
 
 from sorakit.pipeline import Pipeline, check_number
 from sorakit.run import Record, Recorder, Run
-from sorakit.formats import Format
-from sorakit.tools.shot import Given, Guided, Take, latent_count, phase, recorded, within
+from sorakit.tools.shot import Given, Guided, Take, format_of, latent_count, phase, recorded, within
 from sorakit.tools.windows import Timeline, Told
 from sorakit.types import DenoisingStep, Latents, Video
 
@@ -23,7 +22,7 @@ MOST = 4
 GAP = 4                          # pixels between the films of a grid
 
 
-def variations(pipe: Pipeline, prompt: str, n: int = 4, *, seconds: float = 2.0, aspect: str = "16:9",
+def variations(pipe: Pipeline, prompt: str, n: int = 4, *, seconds: float = 2.0, aspect: str | None = None,
                height: int | None = None, width: int | None = None, seed: int = 0, negative: str = "",
                steps: int | None = None, guidance: float | None = None, progress=None) -> list[Take]:
     """1 to 4 films from consecutive seeds, in one batch: the same films as one after the other.
@@ -34,7 +33,7 @@ def variations(pipe: Pipeline, prompt: str, n: int = 4, *, seconds: float = 2.0,
     """
     check_number("n", n, 1, MOST, numbers.Integral)
     check_number("seed", seed, 0, 2**63 - n, numbers.Integral)
-    format = Format.of(aspect, height, width)
+    format = format_of(pipe, None, aspect, height, width)
     empty = Timeline.empty(pipe, format, 1 + latent_count("seconds", seconds, 10.0), prompt)
     guided = Guided.of(pipe, Given(format, empty.known, empty.mask))
     request = {"prompt": prompt, "negative": negative, "steps": steps, "guidance": guidance}

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sorakit.formats import Format
 from sorakit.latent.autoencoder import TIME
 from sorakit.pipeline import Clock, Pipeline, check_number
 from sorakit.run import Recorder, Run
 from sorakit.synthesis.assembly import Assembly
 from sorakit.synthesis.finish import to_bytes
-from sorakit.formats import Format
 from sorakit.tools.shot import Given, Guided, encode_still
 from sorakit.types import DenoisingStep, Verdict
 
@@ -39,9 +39,10 @@ class Timeline:
     verdict: Verdict | None = None
 
     @classmethod
-    def empty(cls, pipe: Pipeline, format: Format, count: int, prompt: str) -> Timeline:
+    def empty(cls, pipe: Pipeline, format: Format, count: int, prompt: str, verdict: Verdict | None = None) -> Timeline:
         known = torch.zeros(1, pipe.autoencoder.channels, count, *format.cells, device=pipe.device)
-        return cls(format, known, torch.zeros_like(known[:, 0], dtype=torch.bool), ((0, prompt),))
+        mask = torch.zeros_like(known[:, 0], dtype=torch.bool)
+        return cls(format, known, mask, ((0, prompt),), verdict=verdict)
 
 
 def spans(mask: Bool[Tensor, "1 k i j"], prompts: tuple[tuple[int, str], ...], window: int = WINDOW,
@@ -110,10 +111,19 @@ class Told(Recorder):
 
 
 def grow(pipe: Pipeline, past: Float[Tensor, "1 c k i j"] | None, count: int, prompt: str, format: Format, *,
-         seed: int = 0, window: int = WINDOW, context: int = CONTEXT, **options
-         ) -> Iterator[Float[Tensor, "1 c k i j"]]:
-    """New latents that go on from `past` (or begin a film), a window at a time; no more than a window is kept."""
-    number = 0
+         seed: int = 0, window: int = WINDOW, context: int = CONTEXT,
+         progress: Callable[[str, int, int], None] | None = None, **options) -> Iterator[Float[Tensor, "1 c k i j"]]:
+    """New latents that go on from `past` (or begin a film), a window at a time; no more than a window is kept.
+
+    progress is told of each step of all windows.
+    """
+    first = window - (min(past.shape[2], context + 1) if past is not None else 0)
+    number, windows = 0, 1 + max(0, -(-(count - first) // (window - context - 1)))
+
+    def told(phase: str, done: int, steps: int):
+        if progress and phase == "sample":
+            progress(phase, number * steps + done, windows * steps)
+
     while count:
         if past is None:
             given = Timeline.empty(pipe, format, min(window, count), prompt)
@@ -125,7 +135,7 @@ def grow(pipe: Pipeline, past: Float[Tensor, "1 c k i j"] | None, count: int, pr
             if number or past.shape[2] > begin:                            # it began before what is still kept
                 given.known[:, :, :1] = restarted(pipe, past[:, :, :past.shape[2] - begin + 1])
         guided = Guided.of(pipe, Given(format, given.known, given.mask))
-        latents, _ = guided.sample(Clock(), prompt, seed=seed_of(seed, number), **options)
+        latents, _ = guided.sample(Clock(told), prompt, seed=seed_of(seed, number), **options)
         new = latents.values[:, :, begin:]
         yield new
         number, count = number + 1, count - new.shape[2]

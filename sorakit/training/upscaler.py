@@ -1,4 +1,4 @@
-"""Trains the 4x upscaler on the drawn world at two sizes, half of it as the autoencoder gives it back.
+"""Trains the 4x upscaler on the drawn world at two sizes, half of it as films come out of the models.
 
     python -m sorakit.training.upscaler --minutes 20 --out checkpoints/upscaler
 """
@@ -26,6 +26,7 @@ from ..synthesis.upscale import SCALE, Upscaler, triples_of
 from ..types import NATIVE_FPS, NATIVE_SIZES
 from ..weights import load_weights
 from ..world.render import render
+from .autoencoder import Remake
 from .data import scene_of
 from .loop import Loop
 
@@ -33,8 +34,7 @@ PRESET = {"width": 48, "blocks": 6}
 LR = 2e-3
 SHARD = 25                    # scenes in a shard
 FRAMES = 5                    # of each scene at the small size; the 3 in the middle are drawn at the large size too
-SOFT = 0.5                    # share of crops that come out of the autoencoder, as films do
-NOISE = (0.0, 0.5)            # on its latents: what the transformer leaves undone
+SOFT = 0.5                    # share of crops that come out of the models, as films do
 STEADY = 0.5                  # weight of the error of the change from frame to frame
 BUCKETS = ("16:9", "9:16", "16:9", "1:1")
 DATA_SEED, HELD_OUT = 40, 10_000_040
@@ -42,7 +42,7 @@ DATA_SEED, HELD_OUT = 40, 10_000_040
 
 def train(minutes: float = 20.0, out: str | Path = "checkpoints/upscaler", data: str | Path = "checkpoints/data",
           scenes: int = 1000, batch: int = 4, crop: int = 48, seed: int = 0, workers: int = 1,
-          autoencoder: str | Path = "nano", device: str | None = None, max_steps: int | None = None,
+          models: str | Path = "nano", device: str | None = None, max_steps: int | None = None,
           test_scenes: int = 50) -> dict:
     """Train, or go on training, for so many minutes in all; writes `upscaler.safetensors` and `card.json` into out.
 
@@ -52,7 +52,7 @@ def train(minutes: float = 20.0, out: str | Path = "checkpoints/upscaler", data:
     """
     device = pick_device(device)
     torch.manual_seed(seed)
-    library = Library(render_pairs(data, scenes, seed=DATA_SEED, workers=workers), autoencoder)
+    library = Library(render_pairs(data, scenes, seed=DATA_SEED, workers=workers), models)
     model = Upscaler(**PRESET).to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.0)
     loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps)
@@ -66,7 +66,7 @@ def train(minutes: float = 20.0, out: str | Path = "checkpoints/upscaler", data:
     test = render_pairs(data, test_scenes, seed=HELD_OUT, workers=workers)
     loop.run(step, look=lambda: _look(model, test[0], Path(out) / "look.png"))
     model.load_state_dict(loop.averaged())
-    scores = evaluate(model, Library(test, autoencoder))
+    scores = evaluate(model, Library(test, models))
     tensors = {name: value.cpu().half().contiguous() for name, value in model.state_dict().items()}
     stored = save(tensors)
     card = {"upscaler": PRESET, "parameters": sum(value.numel() for value in tensors.values()),
@@ -94,14 +94,15 @@ def middle_triples(low):
 
 
 class Library:
-    """Scenes at both sizes; the small one as drawn, and as the autoencoder gives it back from noisy latents."""
+    """Scenes at both sizes; the small one as drawn, and with the models' faults: its latents half noised, made again
+    by the flow model and decoded."""
 
-    def __init__(self, paths: list[tuple[Path, Path]], autoencoder: str | Path):
-        weights = load_weights(autoencoder)
-        model = Autoencoder.from_weights(weights)
+    def __init__(self, paths: list[tuple[Path, Path]], models: str | Path):
+        weights = load_weights(models)
+        eyes, remake = Autoencoder.from_weights(weights), Remake(weights, torch.device("cpu"))
         self.low = [np.load(low) for low, _ in paths]                                       # (n, 5, h, w, 3)
         self.high = [np.load(high, mmap_mode="r") for _, high in paths]                     # (n, 3, 4h, 4w, 3)
-        self.soft = [_reconstruct(model, low, k) for k, low in enumerate(tqdm(self.low, desc="softening"))]
+        self.soft = [_remade(eyes, remake, low, k) for k, low in enumerate(tqdm(self.low, desc="softening"))]
 
     def crop(self, rng: np.random.Generator, size: int):
         """Small (3, 5, size, size) and large (3, 3, 4 size, 4 size), in [-1, 1], perhaps mirrored."""
@@ -122,14 +123,11 @@ def to_floats(frames: np.ndarray) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _reconstruct(model, clips, number):
+def _remade(eyes, remake, clips, number):
     generator = torch.Generator().manual_seed(number)
     soft = np.empty_like(clips)
     for k, clip in enumerate(clips):
-        latents = model.encode(to_floats(clip)[None])
-        noise = torch.randn(latents.shape, generator=generator)
-        level = NOISE[0] + (NOISE[1] - NOISE[0]) * torch.rand((), generator=generator).square()
-        frames = model.decode(latents + level * noise)[0]
+        frames = eyes.decode(remake(eyes.encode(to_floats(clip)[None]), generator))[0]
         soft[k] = ((frames.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
     return soft
 
@@ -138,11 +136,11 @@ def _reconstruct(model, clips, number):
 def evaluate(model: Upscaler, library: Library) -> dict[str, float]:
     """PSNR in dB, the mean over scenes, and flicker: the RMS error of the change from frame to frame, in levels."""
     device = next(model.parameters()).device
-    rows = {"": [], "_reconstructed": []}
+    rows = {"": [], "_remade": []}
     for low, soft, high in zip(library.low, library.soft, library.high):
         for k in range(len(low)):
             truth = high[k].astype(np.float32)
-            for name, source in (("", low[k]), ("_reconstructed", soft[k])):
+            for name, source in (("", low[k]), ("_remade", soft[k])):
                 made = model(middle_triples(to_floats(source)[None].to(device))).cpu()
                 made = ((made.clamp(-1, 1) + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
                 size = truth.shape[2], truth.shape[1]
