@@ -25,7 +25,6 @@ from sorakit.types import Video
 
 STRENGTHS = {"subtle": 0.8, "mild": 0.93, "strong": 0.98}     # the diffusion time that the film is noised to
 
-GRADE = 0.4                                                   # of a style's look, as the words do most of it
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,13 @@ class Style:
     words: str
     look: str | None = None                      # one of sorakit.synthesis.colour.LOOKS
     negative: str = ""
+    grade: float = 1.0                           # how much of the look
 
 
 STYLES: dict[str, Style] = {                     # add your own: STYLES["vhs"] = Style("an old home video", "vintage")
     "natural": Style("natural style", "natural"),
     "cinematic": Style("cinematic style, dramatic light", "cinematic"),
-    "cyberpunk": Style("cyberpunk style, neon lights", "neon"),
+    "cyberpunk": Style("cyberpunk style, neon lights", "neon", grade=0.3),
     "watercolour": Style("watercolour style, soft washes of paint", "faded"),
     "film noir": Style("film noir style, black and white", "noir"),
     "paper cut-out": Style("paper cut-out style"),
@@ -94,7 +94,7 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
             judged = pipe.safety.judge(prompt)
             video = finish(pipe, decode(pipe, latents), source.format, prompt=judged.brief.prompt)
             if chosen and chosen.look and share:
-                video = graded(video, chosen.look, share)
+                video = graded(video, chosen.look, chosen.grade * share)
             if area is not None:
                 video = composed(source.untouched(video.fps), video, area)
             if area is not None or (chosen and chosen.look):       # what other tools go on from is what is seen here
@@ -121,7 +121,7 @@ def style_of(style: str | Style | None) -> Style | None:
 
 
 def graded(video: Video, look: str, share: float) -> Video:
-    return Look(look, round(GRADE * share, 3))(Stream.of(video)).video(video.prompt)
+    return Look(look, round(min(1.0, 1.25 * share), 3))(Stream.of(video)).video(video.prompt)
 
 
 # --- regions ----------------------------------------------------------------------------------------

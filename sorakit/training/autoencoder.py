@@ -123,7 +123,8 @@ def load_autoencoder(source: str | Path) -> tuple[dict[str, torch.Tensor], dict]
 class Remake:
     """Films made from what noise leaves of true latents, by a flow model without words: they have its faults."""
 
-    def __init__(self, weights, device: torch.device):
+    def __init__(self, weights, device: torch.device, times: tuple[float, float] = (0.1, 0.6)):
+        self.times = times
         self.transformer = Transformer.from_weights(weights).to(device)
         text = CaptionTransformer(**weights.card["text"])
         text.load_state_dict({name.removeprefix("text."): value for name, value in weights.flow.items()
@@ -134,8 +135,8 @@ class Remake:
 
     @torch.no_grad()
     def __call__(self, z: torch.Tensor, generator: torch.Generator, steps: int = 3) -> torch.Tensor:
-        """Latents (b, c, k, i, j) from where a time drawn from [0.1, 0.6] has taken them, in Euler steps."""
-        start = 0.1 + 0.5 * torch.rand(1, generator=generator).item()
+        """Latents (b, c, k, i, j) from where a time drawn from `times` has taken them, in Euler steps."""
+        start = self.times[0] + (self.times[1] - self.times[0]) * torch.rand(1, generator=generator).item()
         x = (1 - start) * z + start * torch.randn(z.shape, generator=generator).to(z)
         words, mask = self.words.expand(len(z), -1, -1), self.mask.expand(len(z), -1)
         for k in range(steps):

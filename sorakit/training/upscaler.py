@@ -34,7 +34,8 @@ PRESET = {"width": 48, "blocks": 6}
 LR = 2e-3
 SHARD = 25                    # scenes in a shard
 FRAMES = 5                    # of each scene at the small size; the 3 in the middle are drawn at the large size too
-SOFT = 0.5                    # share of crops that come out of the models, as films do
+SOFT = 0.25                   # share of crops that come out of the models, as films do
+TIMES = (0.02, 0.25)          # how far their latents were noised before: what is lost there cannot be drawn again
 STEADY = 0.5                  # weight of the error of the change from frame to frame
 BUCKETS = ("16:9", "9:16", "16:9", "1:1")
 DATA_SEED, HELD_OUT = 40, 10_000_040
@@ -99,7 +100,7 @@ class Library:
 
     def __init__(self, paths: list[tuple[Path, Path]], models: str | Path):
         weights = load_weights(models)
-        eyes, remake = Autoencoder.from_weights(weights), Remake(weights, torch.device("cpu"))
+        eyes, remake = Autoencoder.from_weights(weights), Remake(weights, torch.device("cpu"), TIMES)
         self.low = [np.load(low) for low, _ in paths]                                       # (n, 5, h, w, 3)
         self.high = [np.load(high, mmap_mode="r") for _, high in paths]                     # (n, 3, 4h, 4w, 3)
         self.soft = [_remade(eyes, remake, low, k) for k, low in enumerate(tqdm(self.low, desc="softening"))]
