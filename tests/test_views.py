@@ -264,6 +264,29 @@ def test_a_brief_is_highlighted_by_role():
     assert re.sub("<[^>]*>", "", everything) == "axbcy"
 
 
+def test_a_reference_shows_its_palette_depth_and_horizon():
+    from sorakit.prompt import image
+    from sorakit.world.render import render
+    from sorakit.world.scene import Scene
+
+    found = image.look(render(Scene((), "beach", seed=1), 96, 170, seconds=0).frames[0])
+    shown = displays.show_reference(found)
+    assert shown["text/plain"] == str(found)
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["image/png"]))))
+    assert tuple(picture[0, 0]) == found.palette[0].rgb                              # the most of it comes first
+    assert tuple(picture[40 + round(180 * found.horizon), 5]) == (230, 60, 60)
+
+
+def test_what_a_tool_made_is_shown_as_a_film(monkeypatch):
+    from sorakit.tools.shot import Take
+
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    displays.show_take(Take(Video(np.zeros((3, 80, 144, 3), np.uint8), 8.0), "loop", {}, notes=("sound was dropped",)))
+    assert "Take(loop" in shown[0]["text/plain"] and "sound was dropped" in shown[0]["text/html"]
+    assert "image/png" in shown[1]
+
+
 def test_a_verdict_says_on_which_words():
     verdict = Verdict("refuse", Brief("A Celebrity runs"), (Reason("people", ("celebrity",)),))
     shown = displays.show_verdict(verdict)

@@ -26,7 +26,6 @@ from sorakit.types import Video
 STRENGTHS = {"subtle": 0.8, "mild": 0.93, "strong": 0.98}     # the diffusion time that the film is noised to
 
 
-
 @dataclass(frozen=True)
 class Style:
     """What a style adds to a prompt, and the grade that is laid over the film."""

@@ -6,6 +6,7 @@ Nothing heavy is imported here until something is shown.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import html
 import io
 import tempfile
@@ -116,7 +117,7 @@ def show_step(step) -> dict[str, str]:
 # --- 5: films ---------------------------------------------------------------------------------------
 
 
-def show_video(video) -> None:
+def show_video(video, text: str = "") -> None:
     """A player with the film in it and what it has to say of itself, then its contact sheet as a picture."""
     import mediapy
     from IPython.display import display
@@ -126,9 +127,32 @@ def show_video(video) -> None:
     with tempfile.TemporaryDirectory() as folder:
         film = video.save(Path(folder) / "film.mp4").read_bytes()
     player = mediapy.html_from_compressed_video(film, round(video.width * shown), round(video.height * shown))
-    text = "\n".join([repr(video), *video.notes])
+    text = text or "\n".join([repr(video), *video.notes])
     display({"text/html": player + notes(video.notes), "text/plain": text}, raw=True)
     display(bundle(text, picture=Image.fromarray(video.contact_sheet(tile=120))), raw=True)
+
+
+def show_take(take) -> None:
+    """The film that a tool made, as any film."""
+    show_video(dataclasses.replace(take.video, notes=take.notes or take.video.notes), repr(take))
+
+
+def show_reference(reference) -> dict[str, str]:
+    """The palette, each colour as wide as its share, over the depth, near to far from bright to dark, with the
+    horizon."""
+    import cv2
+    import numpy as np
+    from PIL import Image
+
+    height, width = 180, max(60, round(180 * reference.width / reference.height))
+    depth = cv2.resize(np.ascontiguousarray(reference.depth, np.float32), (width, height))
+    picture = np.repeat((255 * (1 - depth.clip(0, 1)))[..., None], 3, -1).astype(np.uint8)
+    if reference.horizon is not None:
+        picture[min(height - 1, round(reference.horizon * height))] = (230, 60, 60)
+    ends = np.cumsum([swatch.share for swatch in reference.palette])
+    which = np.searchsorted(ends / ends[-1], (np.arange(width) + 0.5) / width)
+    colours = np.array([swatch.rgb for swatch in reference.palette], np.uint8)[which]
+    return bundle(str(reference), picture=Image.fromarray(np.concatenate([np.tile(colours, (40, 1, 1)), picture])))
 
 
 # --- runs -------------------------------------------------------------------------------------------
@@ -242,6 +266,7 @@ def show_pipeline(pipeline) -> dict[str, str]:
 
 BUNDLES = {
     ("sorakit.types", "Brief"): show_brief,
+    ("sorakit.types", "Reference"): show_reference,
     ("sorakit.types", "Verdict"): show_verdict,
     ("sorakit.types", "Conditioning"): show_conditioning,
     ("sorakit.types", "Latents"): show_latents,
@@ -253,7 +278,7 @@ BUNDLES = {
     ("sorakit.latent.autoencoder", "Autoencoder"): show_autoencoder,
     ("sorakit.pipeline", "Pipeline"): show_pipeline,
 }
-SHOWS = {("sorakit.types", "Video"): show_video}             # two outputs, not one
+SHOWS = {("sorakit.types", "Video"): show_video, ("sorakit.tools.shot", "Take"): show_take}    # two outputs, not one
 TEXTS = {                                                    # PIL's own text has an address in it
     ("PIL.Image", "Image"): lambda picture, printer, cycle: printer.text(
         f"Image({picture.mode}, {picture.width} x {picture.height})"),
