@@ -28,16 +28,17 @@ from sorakit.world.render import render
 from sorakit.world.scene import sample
 
 PROMPT = "A golden retriever runs through a field of wildflowers with the sun setting in the background."
-FRESH = """
-import resource, sys, time
+FRESH = r"""
+import re, sys, time
+from pathlib import Path
+most = lambda: int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024     # Linux only
 started = time.perf_counter()
 import sorakit as sk
 imported = time.perf_counter()
 pipe = sk.load(sys.argv[1])
-loaded, held = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+loaded, held = time.perf_counter(), most()
 pipe(sys.argv[2]).save(sys.argv[3])
-print(imported - started, loaded - imported, time.perf_counter() - loaded, held / 1024,
-      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(imported - started, loaded - imported, time.perf_counter() - loaded, held, most())
 """
 
 

@@ -226,6 +226,8 @@ def test_a_picture_with_a_face_needs_consent_and_a_drawn_one_has_none():
     cat, face = cat[:300, :300], face[30:330, 40:340]
     assert Safety().screen_frames(np.stack([cat, face, face]))[0].category == LIKENESS
     assert Safety().screen_frames(np.stack([cat, face, cat])) == ()
+    assert Safety().screen_frames(np.stack([cat, face, face]), drawn=True) == ()
+    assert Safety().screen_frames(np.stack([face, face, face]), drawn=True)[0].category == LIKENESS
 
 
 def test_an_empty_line_of_a_consent_list_is_nobodys_consent(tmp_path):

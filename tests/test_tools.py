@@ -265,7 +265,7 @@ def test_a_given_film_with_faces_is_refused_before_the_work(pipe, face, tool, mo
 def test_a_given_film_whose_people_agreed_passes_to_its_end(pipe, tmp_path, tool):
     film, other = moving().save(tmp_path / "film.mp4"), moving(hue=2).save(tmp_path / "other.mp4")
     safety = pipe.safety.under("classroom", consent=consent_to(film, tmp_path))
-    safety.screen_frames = lambda frames: (Reason(LIKENESS, (), "faces"),)           # sees faces everywhere
+    safety.screen_frames = lambda frames, **how: (Reason(LIKENESS, (), "faces"),)           # sees faces everywhere
     seeing = dataclasses.replace(pipe, safety=safety)
     if tool != "blend":                              # which is given a second film that nobody agreed to
         assert TOOLS[tool](seeing, film).video.origin

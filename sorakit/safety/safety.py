@@ -90,11 +90,13 @@ class Safety:
         """Like `judge`, but raises `Refused` where it refuses; adds a line to the audit, if there is one."""
         return self._decided(self.judge(brief))
 
-    def screen_frames(self, frames: UInt8[np.ndarray, "t h w 3"], *, most: int = 3) -> tuple[Reason, ...]:
+    def screen_frames(self, frames: UInt8[np.ndarray, "t h w 3"], *, most: int = 3, drawn: bool = False
+                      ) -> tuple[Reason, ...]:
         """What is found in the frames of a film, of which `most` are looked at, evenly from first to last. Of three or
-        more two must show it, and of fewer one, all the more surely: a face in one frame is more often a meadow."""
+        more two must show it, and of fewer one, all the more surely: a face in one frame is more often a meadow. In a
+        film that is drawn from words alone all must, as its cars have wheels that look like eyes."""
         chosen = frames[np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int)]
-        least, agreeing = (2, SURELY) if len(chosen) > 2 else (1, ALONE)
+        least, agreeing = (len(chosen) if drawn else 2, SURELY) if len(chosen) > 2 else (1, ALONE)
         found = [reasons for frame in chosen if (reasons := self._faces(frame, agreeing))]
         return found[0] if len(found) >= least else ()
 
@@ -119,7 +121,7 @@ class Safety:
         Raises Refused for frames that the policy does not let out.
         """
         if not self.vouched(verdict):
-            self._let_out(self.screen_frames(video.frames), video.prompt)
+            self._let_out(self.screen_frames(video.frames, drawn=drawn(verdict) and not made_from), video.prompt)
         origin, frames = self.origin(video.prompt, model, seed, actions, made_from), video.frames
         own = detect(frames, thorough=False).payload if cut else None
         if own is None:
@@ -136,12 +138,12 @@ class Safety:
                  verdict: Verdict | None = None, has_marks: bool = False) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Like `release`, for films that are too long to be held: one frame after the other, screened every second, and
         marked unless they are already."""
-        sheet, last, vouched = None, (), self.vouched(verdict)
+        sheet, row, vouched = None, 0, self.vouched(verdict)
         for k, frame in enumerate(frames):
             if not vouched and k % max(1, round(fps)) == 0:
                 seen = self._faces(frame, SURELY)
-                self._let_out(seen if last else (), origin.prompt)
-                last = seen
+                row = row + 1 if seen else 0
+                self._let_out(seen if row > (2 if drawn(verdict) else 1) else (), origin.prompt)
             if has_marks:
                 yield frame
                 continue
@@ -255,6 +257,11 @@ class Refused(ValueError):
                           for reason in reasons)
         super().__init__(f"prompt is refused: {found}; the rules are in sorakit/safety/rules.cfg, what is done about "
                          f"them in sorakit/safety/policies/{verdict.policy}.cfg")
+
+
+def drawn(verdict: Verdict | None) -> bool:
+    """Is the film made from words alone?"""
+    return verdict is not None and verdict.brief.image is None and not verdict.brief.film
 
 
 def _words(prompt: str, spans) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ class Upscale:
     network ships, as the last step then goes to the asked size at once."""
 
     method: str = "auto"
-    weights: str | Path = SHIPPED
+    weights: str | Path = field(default=SHIPPED, repr=False)
 
     def __post_init__(self):
         if self.method not in ("auto", "network", "lanczos"):
@@ -191,7 +191,8 @@ class Synthesis:
         return replace(after, open=frames)
 
     def __repr__(self):
-        return f"Synthesis({', '.join(map(repr, self.parts))}, size={self.size or SHORT_SIDE})"
+        parts = ", ".join(getattr(part, "__name__", repr(part)) for part in self.parts)
+        return f"Synthesis({parts}, size={self.size or SHORT_SIDE})"
 
 
 def name_of(part: Part) -> str:
