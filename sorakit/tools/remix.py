@@ -23,7 +23,7 @@ from sorakit.tools.shot import Take, decode, finish, phase, prompt_for, read, re
 from sorakit.tools.windows import Timeline, fill
 from sorakit.types import Video
 
-STRENGTHS = {"subtle": 0.8, "mild": 0.93, "strong": 0.98}     # the diffusion time that the film is noised to
+STRENGTHS = {"subtle": 0.6, "mild": 0.8, "strong": 0.98}     # the diffusion time that the film is noised to
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
         prompt: what it is to show; without one, what it shows, with the style's words.
         strength: "subtle", "mild", "strong" or 0 to 1, the diffusion time that the film is noised to before it is
             denoised with the new words: 0 gives the film back as the autoencoder sees it, 1 is a new film (that of
-            `pipe(prompt, seed=seed)`, up to 2 s). Light and place change from about 0.97 on. What the film's own prompt
+            `pipe(prompt, seed=seed)`, up to 2 s). Light and place change from about 0.97 on; asked for
+            between 0.85 and there, they only leave grain. What the film's own prompt
             and the new one do not say differently is held on to (see `shot.Anchored`), and let go of near 1.
         style: one of STYLES, or a Style of your own. Its grade grows with strength.
         region: where it may change: (left, top, right, bottom) from 0 to 1, or a mask (h, w) or (t, h, w) of any size.
