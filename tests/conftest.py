@@ -2,8 +2,10 @@
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import jaxtyping
@@ -23,6 +25,26 @@ jaxtyping.install_import_hook([f"sorakit.{name}" for name in CHECKED], "typechec
 def heeds_ctrl_c():
     """For Popen's preexec_fn: what a shell starts in the background ignores SIGINT, and so does what that starts."""
     return lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture
+def interrupted(heeds_ctrl_c):
+    """Run the command line in a folder until it says a word of progress, then press Ctrl-C: exit code, stdout, stderr.
+    `meanwhile` is called just before."""
+    def run(arguments, folder, word, meanwhile=lambda: None):
+        home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        child = subprocess.Popen([sys.executable, "-m", "sorakit.cli", *arguments], cwd=folder, preexec_fn=heeds_ctrl_c,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": home})
+        said, deadline = b"", time.monotonic() + 90
+        while word not in said:
+            said += os.read(child.stderr.fileno(), 4096)
+            assert child.poll() is None and time.monotonic() < deadline, said
+        meanwhile()
+        child.send_signal(signal.SIGINT)
+        stdout, stderr = child.communicate(timeout=20)
+        return child.returncode, stdout, stderr
+    return run
 
 
 @pytest.fixture

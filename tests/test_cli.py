@@ -3,10 +3,8 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import imageio_ffmpeg
 import numpy as np
@@ -129,19 +127,10 @@ def test_no_ffmpeg_is_said_before_the_work(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
-def test_ctrl_c_ends_with_130_a_word_and_no_file(tiny_weights, tmp_path, heeds_ctrl_c):
-    command = [sys.executable, "-m", "sorakit.cli", "generate", PROMPT, "--steps", "1000", "--seconds", "10",
-               "--weights", str(tiny_weights), "--device", "cpu"]
-    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             preexec_fn=heeds_ctrl_c,
-                             env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": os.getcwd()})
-    said, deadline = b"", time.monotonic() + 60
-    while b"/1000" not in said:                                             # it samples
-        said += os.read(child.stderr.fileno(), 4096)
-        assert child.poll() is None and time.monotonic() < deadline, said
-    child.send_signal(signal.SIGINT)
-    stdout, rest = child.communicate(timeout=20)
-    assert child.returncode == 130
+def test_ctrl_c_ends_with_130_a_word_and_no_file(tiny_weights, tmp_path, interrupted):
+    code, stdout, rest = interrupted(["generate", PROMPT, "--steps", "1000", "--seconds", "10", "--weights",
+                                      str(tiny_weights), "--device", "cpu"], tmp_path, b"/1000")    # it samples
+    assert code == 130
     assert b"cancelled; film.mp4 was not written" in rest and b"Traceback" not in rest
     assert stdout == b"" and not list(tmp_path.iterdir())
 

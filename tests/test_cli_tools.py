@@ -3,10 +3,6 @@
 import dataclasses
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -109,19 +105,10 @@ def test_what_finish_cannot_do_is_one_clear_line_and_no_file(run, folder, args, 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
-def test_ctrl_c_while_finishing_leaves_no_file(folder, heeds_ctrl_c):
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    command = [sys.executable, "-m", "sorakit.cli", "finish", "a.mp4", "--size", "1440p", "--fps", "120", "-o",
-               "out.mp4"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeds_ctrl_c,
-                             env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": home})
-    said, deadline = b"", time.monotonic() + 90
-    while b"/121" not in said:                                              # it encodes
-        said += os.read(child.stderr.fileno(), 4096)
-        assert child.poll() is None and time.monotonic() < deadline, said
-    child.send_signal(signal.SIGINT)
-    _, rest = child.communicate(timeout=20)
-    assert child.returncode == 130 and b"cancelled; out.mp4 was not written" in rest
+def test_ctrl_c_while_finishing_leaves_no_file(folder, interrupted):
+    code, _, rest = interrupted(["finish", "a.mp4", "--size", "1440p", "--fps", "120", "-o", "out.mp4"], folder,
+                                b"/121")                                    # it encodes
+    assert code == 130 and b"cancelled; out.mp4 was not written" in rest
     assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "a.png", "b.mp4"]
 
 
@@ -229,21 +216,15 @@ def test_bad_input_is_one_clear_line_and_code_2_and_no_file(run, folder, args, s
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
-def test_ctrl_c_ends_with_130_a_word_no_file_and_no_charge(tiny_weights, folder, heeds_ctrl_c):
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    command = [sys.executable, "-m", "sorakit.cli", "extend", "a.mp4", "waves", "--seconds", "4", "--steps", "1000",
-               "-o", "out.mp4", "--plan", "plus", "--ledger", "films.jsonl", "--weights", str(tiny_weights),
-               "--device", "cpu"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeds_ctrl_c,
-                             env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "100", "PYTHONPATH": home})
-    said, deadline = b"", time.monotonic() + 60
-    while b"/4000" not in said:                                             # four windows
-        said += os.read(child.stderr.fileno(), 4096)
-        assert child.poll() is None and time.monotonic() < deadline, said
-    assert lines()[0]["at_work"]
-    child.send_signal(signal.SIGINT)
-    stdout, rest = child.communicate(timeout=20)
-    assert child.returncode == 130
+def test_ctrl_c_ends_with_130_a_word_no_file_and_no_charge(tiny_weights, folder, interrupted):
+    def charged():
+        assert lines()[0]["at_work"]
+
+    code, stdout, rest = interrupted(
+        ["extend", "a.mp4", "waves", "--seconds", "4", "--steps", "1000", "-o", "out.mp4", "--plan", "plus",
+         "--ledger", "films.jsonl", "--weights", str(tiny_weights), "--device", "cpu"], folder, b"/4000",
+        charged)                                                            # four windows
+    assert code == 130
     assert b"cancelled; out.mp4 was not written" in rest and b"Traceback" not in rest
     assert stdout == b"" and lines() == []
     assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "a.png", "b.mp4", "films.jsonl"]
