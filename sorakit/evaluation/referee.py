@@ -45,7 +45,6 @@ SCENE_PARTS = {"setting": SETTINGS, "time": TIMES, "weather": WEATHERS, "style":
 SUBJECT_PARTS = {"colour": tuple(COLOURS), "action": ACTIONS, "direction": DIRECTIONS, "count": COUNTS}
 FRAMES = 5               # of a film that are looked at, evenly spread
 CELL = 8                 # pixels of a cell of the maps, in each direction
-SEEN = 0.5               # probability from which a kind counts as seen
 MOST_KINDS = 2           # a scene of the drawn world has no more
 
 
@@ -101,6 +100,7 @@ class Seen:
     film: Float[Tensor, "b d"]
     parts: dict[str, Float[Tensor, "b n"]]     # logits of each of SCENE_PARTS
     presence: Float[Tensor, "b k"]             # logits of each kind
+    number: Float[Tensor, "b n"]               # logits of how many kinds there are: 0, 1 or 2
     maps: Float[Tensor, "b t k1 i j"]          # log-probabilities of each cell: 0 is no subject, then the kinds
     cells: Float[Tensor, "b t c i j"]          # features
 
@@ -133,6 +133,7 @@ class Referee(nn.Module):
         self.subject_parts = nn.ModuleDict({part: _mlp(2 * features if part in ("action", "direction") else features,
                                                        features, len(values))
                                             for part, values in SUBJECT_PARTS.items()})
+        self.number = nn.Linear(features + 3, 1 + MOST_KINDS)
 
     def forward(self, frames: Float[Tensor, "b t 5 h w"]) -> Seen:
         """Frames as `chosen_frames` makes them; heights and widths are multiples of 16."""
@@ -162,7 +163,8 @@ class Referee(nn.Module):
         mean, most = where.mean((1, 3, 4)), where.amax((1, 3, 4))
         presence = (look * self.presence).sum(2) + self.presence_bias \
             + self.presence_map[0] * (mean + 1e-4).log() + self.presence_map[1] * (most + 1e-2).log()
-        return Seen(film, parts, presence, maps, cells)
+        number = self.number(torch.cat([film, presence.topk(3, 1).values / 4], 1))
+        return Seen(film, parts, presence, number, maps, cells)
 
     def attributes(self, seen: Seen, kinds: Int[Tensor, "b s"]) -> dict[str, Float[Tensor, "b s n"]]:
         """Logits of each of SUBJECT_PARTS, of the given kinds in each film, whether they are there or not."""
@@ -226,7 +228,7 @@ class Referee(nn.Module):
         return self(frames), moments
 
     def _readings(self, seen: Seen, frames: tuple[int, ...]) -> Iterator[Reading]:
-        presence = seen.presence.sigmoid()
+        presence, number = seen.presence.sigmoid(), seen.number.argmax(1).tolist()
         surest = presence.topk(MOST_KINDS, 1).indices                                        # (b, s)
         parts = {part: logits.softmax(1).cpu().numpy() for part, logits in seen.parts.items()}
         attributes = self.attributes(seen, surest)
@@ -236,13 +238,12 @@ class Referee(nn.Module):
         maps, presence, surest = seen.maps.exp().cpu().numpy(), presence.cpu().numpy(), surest.cpu().numpy()
         for b in range(len(presence)):
             subjects = []
-            for s, k in enumerate(surest[b]):
-                if presence[b, k] >= SEEN:
-                    path, area = _path(maps[b, :, k + 1])
-                    subjects.append(SubjectReading(
-                        KIND_NAMES[k], float(presence[b, k]),
-                        **{part: _named(values, attributes[part][b, s]) for part, values in SUBJECT_PARTS.items()},
-                        path=path, area=area))
+            for s, k in enumerate(surest[b, :number[b]]):
+                path, area = _path(maps[b, :, k + 1])
+                subjects.append(SubjectReading(
+                    KIND_NAMES[k], float(presence[b, k]),
+                    **{part: _named(values, attributes[part][b, s]) for part, values in SUBJECT_PARTS.items()},
+                    path=path, area=area))
             yield Reading(**{part: _named(values, parts[part][b]) for part, values in SCENE_PARTS.items()},
                           kinds=_named(KIND_NAMES, presence[b]), subjects=tuple(subjects), frames=frames)
 

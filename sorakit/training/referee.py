@@ -263,6 +263,7 @@ def loss_of(model: Referee, frames, cells: Float[Tensor, "b t i j"], labels: dic
     kinds = labels["kinds"]                                                               # (b, s), -1 for none
     there = torch.zeros_like(seen.presence).scatter_add(1, kinds.clamp_min(0), (kinds >= 0).to(seen.presence.dtype))
     loss = 4 * F.binary_cross_entropy_with_logits(seen.presence.float(), there.float())
+    loss = loss + F.cross_entropy(seen.number.float(), (kinds >= 0).sum(1))
     allowed = F.pad(there, (1, 0))[:, None, :, None, None] > 0
     maps = seen.maps.float()
     subject = maps.masked_fill(~allowed, -30.0).logsumexp(2)                              # (b, t, i, j)

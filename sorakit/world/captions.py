@@ -27,7 +27,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
 SAID = {  # how often a part is said: when it is the usual, when it is not
     "setting": (0.88, 0.88), "time": (0.40, 0.85), "weather": (0.05, 0.92), "style": (0.05, 0.93),
     "mood": (0.04, 0.88), "camera": (0.05, 0.88), "size": (0.03, 0.85), "speed": (0.02, 0.80),
-    "direction": (0.0, 0.33), "colour": (0.78, 0.78), "action": (0.85, 0.85),
+    "direction": (0.0, 0.75), "colour": (0.78, 0.78), "action": (0.85, 0.85),
 }
 USUAL = {"time": "day", "weather": "clear", "style": "natural", "mood": "neutral", "camera": "static",
          "size": "medium", "speed": "normal", "direction": "still"}
