@@ -80,6 +80,29 @@ def test_the_verb_of_a_subject_with_others_around_it(read):
     assert [str(r) for r in read("the pilot of a plane waves to a boy").relations] == ["pilot to boy"]
 
 
+@pytest.mark.parametrize("prompt, name, colour, attributes, actions", [
+    ("A dog runs. It is brown.", "dog", "brown", (), ("run",)),
+    ("Two cats sit on a beach and they are black", "cat", "black", (), ("sit",)),
+    ("A dog chases a ball. It's small and red.", "dog", "red", ("small",), ("chase",)),
+    ("A man rides a horse. It is black.", "horse", "black", (), ()),
+    ("A man rides a horse and he is old", "man", "", ("old",), ("ride",)),
+    ("A knight fights a dragon. He swings a sword.", "knight", "", (), ("fight", "swing")),
+    ("A man feeds three ducks. They are white.", "duck", "white", (), ()),
+    ("A cat sleeps, she is fluffy", "cat", "", ("fluffy",), ("sleep",))])
+def test_pronouns_go_on_about_who_they_stand_for(read, prompt, name, colour, attributes, actions):
+    subjects = read(prompt).subjects
+    told = {s.name: (s.colour, s.attributes, s.actions) for s in subjects}
+    assert told.pop(name) == (colour, attributes, actions)
+    assert not any(colour or attributes for colour, attributes, _ in told.values())
+
+
+@pytest.mark.parametrize("prompt", ["A dog runs. It is dark.", "A dog runs. It is raining and it is late.",
+                                    "It is night. A dog runs."])
+def test_it_of_the_weather_and_the_hour_says_nothing_of_a_subject(read, prompt):
+    dog, = read(prompt).subjects
+    assert (dog.colour, dog.attributes, dog.actions) == ("", (), ("run",))
+
+
 def test_the_seeds_own_sentences_are_read_exactly(read, benchmark):
     seeds = benchmark.labelled("tune")[:24]
     table = benchmark.score(read, seeds)

@@ -28,6 +28,8 @@ AUXILIARIES = frozenset("is are was were be been being am has have had do does d
                         "might must 's".split())
 PRONOUNS = frozenset("it he she they him them i you we me us who which that this these those there where what "
                      "one himself herself itself themselves someone".split())
+SPOKEN_OF = frozenset("it they he she".split())                      # pronouns that can go on about a subject
+NOBODYS = frozenset("dark late early cold hot warm".split())         # "it is dark" says nothing of the dog
 
 
 @dataclass
@@ -63,13 +65,13 @@ class Parse:
 
 
 def parse(prompt: str, mend: Callable[[str], str], place_like: Callable[[str], float],
-          mood_like: Callable[[str], float], worn: Callable[[str], bool]) -> Parse:
+          mood_like: Callable[[str], float], worn: Callable[[str], bool], person: Callable[[str], bool]) -> Parse:
     """Every element of a prompt.
 
     `mend` corrects a word's spelling; `place_like` is above 0 for words like places; `mood_like` near 1 for moods;
-    `worn` tells clothes and jewellery.
+    `worn` tells clothes and jewellery, `person` people.
     """
-    reader = _Parser(prompt, mend, place_like, mood_like, worn)
+    reader = _Parser(prompt, mend, place_like, mood_like, worn, person)
     return reader.run()
 
 
@@ -91,8 +93,9 @@ def can_be(word: str, kind: str) -> bool:
 
 
 class _Parser:
-    def __init__(self, prompt, mend, place_like, mood_like, worn):
-        self.prompt, self.mend, self.place_like, self.mood_like, self.worn = prompt, mend, place_like, mood_like, worn
+    def __init__(self, prompt, mend, place_like, mood_like, worn, person):
+        self.prompt, self.mend, self.place_like, self.mood_like = prompt, mend, place_like, mood_like
+        self.worn, self.person = worn, person
         self.result = Parse()
 
     def run(self) -> Parse:
@@ -206,6 +209,8 @@ class _Parser:
             return "RB"
         if word == "past" and after.tag in ("DT", "PRP$", "JJ", "NN", "CD"):
             return "IN"
+        if before in ("he", "she", "they") and tag in ("NN", "NNS") and can_be(word, "VERB"):
+            return "VBP" if word == lemma(word, "VERB") else "VBZ"
         if tag == "VBZ" and before == "," and after.tag in ("VBG", ".", ","):
             return "NNS"
         if before in COPULAS and can_be(word, "ADJ") and not word.endswith("ing") and tag in ("NN", "VB", "VBP", "RB") \
@@ -640,7 +645,25 @@ class _Parser:
                     self.lead = -1
             elif token.text in ("who", "that", "which") and self.nearest >= 0:
                 self.free = self.nearest
+            elif self.is_spoken_of(i):
+                self.free = self.nearest = self.antecedent(token.text)
+                self.lead, self.blocked = -1, False
             i += 1
+
+    def is_spoken_of(self, i) -> bool:
+        """Whether a pronoun is the subject of a clause: it begins one, and a verb follows."""
+        begins = i == 0 or self.tokens[i - 1].text in STOP | JOINS | {",", "and", "but", "then"}
+        after = self.tokens[i + 1] if i + 1 < len(self.tokens) else Token("", 0, 0)
+        return self.tokens[i].text in SPOKEN_OF and begins and \
+            (i + 1 in self.verbs or after.text in AUXILIARIES | COPULAS or after.tag == "RB")
+
+    def antecedent(self, pronoun) -> int:
+        """Which subject a pronoun stands for: the one that the sentence is about, if its number and kind fit, else the
+        last one that does. "It" is nobody; any other stands for what the sentence is about if nothing fits."""
+        fits = {"it": lambda asked: asked.count == 1 and not self.person(asked.name),
+                "they": lambda asked: asked.count != 1}.get(pronoun, lambda asked: self.person(asked.name))
+        order = [self.main, *reversed(range(len(self.result.subjects)))] if self.main >= 0 else []
+        return next((who for who in order if fits(self.result.subjects[who])), -1 if pronoun == "it" else self.main)
 
     def change(self, who, **changes) -> None:
         self.result.subjects[who] = replace(self.result.subjects[who], **changes)
@@ -756,7 +779,7 @@ class _Parser:
             word = self.tokens[i].text
             if self.tokens[i].tag.startswith("RB"):
                 continue
-            if said_of and word not in lex.ALWAYS_MOODS:
+            if said_of and word not in lex.ALWAYS_MOODS and not (word in NOBODYS and self.is_weather_it(phrase)):
                 self.attribute(word)
             elif word in lex.PRETTY:
                 if self.nearest >= 0:
@@ -775,7 +798,12 @@ class _Parser:
         while i >= 0 and (self.tokens[i].tag in ("JJ", "RB") and not self.tokens[i].role or
                           self.tokens[i].text in ("and", ",")):
             i -= 1
-        return i >= 0 and self.tokens[i].text in COPULAS
+        return i >= 0 and (self.tokens[i].text in COPULAS or
+                           i > 0 and self.tokens[i].text == "'s" and self.tokens[i - 1].text in SPOKEN_OF)
+
+    def is_weather_it(self, phrase) -> bool:
+        """Whether "it is" or "it's" stands right before."""
+        return phrase.first > 1 and self.tokens[phrase.first - 2].text == "it"
 
     def listed(self, phrase) -> bool:
         """Whether a phrase stands by itself, between commas or after "and"."""

@@ -15,6 +15,7 @@ from sorakit.world import captions
 
 SAME = 0.97           # cosine from which two phrases are the same thing said twice
 WORN = 0.35           # cosine to a word for clothes from which a word is one, too
+LIKE_PEOPLE = 0.5     # least cosine to a word for people of a word for people
 PEOPLE = {"man": "man boy guy gentleman grandfather father knight wizard chef fisherman cowboy samurai monk farmer "
                  "waiter detective firefighter blacksmith surfer musician soldier person people someone",
           "woman": "woman girl lady grandmother mother queen princess witch nurse bride",
@@ -80,6 +81,11 @@ class Concepts:
         clothes, things = self._worn
         likeness = float((clothes @ vector).max())
         return likeness > max(WORN, float((things @ vector).max()) + 0.1)
+
+    def person(self, word: str) -> bool:
+        """Whether a word is for people: the kinds of people that are drawn are what it is most like."""
+        nearest = self.nearest("subject", word)
+        return nearest is not None and nearest.name in PEOPLE and nearest.similarity >= LIKE_PEOPLE
 
     def vector(self, text: str) -> Float[np.ndarray, d]:
         vector = self.words._mean(text).astype(np.float32)

@@ -71,7 +71,7 @@ class Reader:
         self.check_english(prompt)
         ordered = [match.group() for match in ORDERS.finditer(prompt)]
         found = parse(ORDERS.sub(lambda match: " " * len(match.group()), blanked(prompt)), self.spelling.mend,
-                      self.concepts.place_like, self.concepts.mood_like, self.concepts.worn)
+                      self.concepts.place_like, self.concepts.mood_like, self.concepts.worn, self.concepts.person)
         subjects = tuple(self.with_nearest(asked) for asked in found.subjects)
         elements = tuple(self.element_with_nearest(element) for element in found.elements)
         notes = (*((note_of(prompt),) if made_up else ()),
