@@ -195,12 +195,14 @@ def train_few_step(start: Annotated[str, typer.Option(help="The flow model: nano
                    workers: Workers = 1, data: Data = Path("checkpoints/data"), stills: Stills = 0,
                    still_share: StillShare = 1 / 16, half: Half = False,
                    guidance: Annotated[float, typer.Option(help="How hard the prompt is to pull.")] = 4.0,
+                   walks: Annotated[int, typer.Option(help="Batches of films that the flow model makes first, to "
+                                                           "learn from; they are kept.")] = 100,
                    seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 1,
                    device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import few_step
 
-        few_step.train(start, minutes, out, data, clips=clips, stills=stills, still_share=still_share,
+        few_step.train(start, minutes, out, data, walks=walks, clips=clips, stills=stills, still_share=still_share,
                        guidance=guidance, seed=seed, workers=workers, half=half, device=device)
 
 

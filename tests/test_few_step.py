@@ -1,21 +1,24 @@
 """The few-step student is taught what the flow model would do, keeps what is known, and ends in weights that sample."""
 
 import csv
+import dataclasses
 import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from sorakit.diffusion.exact import GaussianMixture
 from sorakit.diffusion.sampler import Sampler, shifted, velocities
 from sorakit.training import few_step
-from sorakit.training.few_step import STEPS, Lessons, Student, at, draw_spans
+from sorakit.training.few_step import STEPS, Guide, Student, Walks, draw_spans, time_at
+from sorakit.training.flow import LatentStore
 from sorakit.transformer.model import Transformer
 from sorakit.types import Conditioning
 from sorakit.weights import load_weights
 
-SHAPE = (6, 3, 3, 2, 2)
+SHAPE = (24, 3, 3, 2, 2)
 MEAN, STD = 0.5, 0.3
 
 
@@ -31,9 +34,43 @@ def exact(x, t, words, mask, fps=8.0, *, span):
     return torch.where(span.unsqueeze(1) > 0, (x - flow(x, t, t - span)) / span.unsqueeze(1).clamp_min(1e-9), 0.0)
 
 
+class Told:
+    """A text encoder of one word of one number, 0."""
+
+    def network(self, vectors, mask):
+        return vectors, mask
+
+    def encode(self, texts):
+        return torch.zeros(1, 1, 1), torch.ones(1, 1, dtype=torch.bool)
+
+
 @pytest.fixture
-def world():
-    return GaussianMixture(torch.full((1, *SHAPE[1:]), MEAN), torch.tensor([STD]))
+def guide():
+    world = GaussianMixture(torch.full((1, *SHAPE[1:]), MEAN), torch.tensor([STD]))
+    return Guide(world, Told(), torch.zeros(9, 1), 1.0, "one")
+
+
+@pytest.fixture
+def walks(guide, tmp_path):
+    return walks_of(guide, tmp_path, SHAPE)
+
+
+def walks_of(guide, folder, shape):
+    """A batch of walks whose known latents are of films of the Gaussian."""
+    paths = guide.paths(folder, 1, shape[0], 0.0, 5)
+    guide.walk(paths, Films(shape), shape[0], 0.0)
+    return Walks(**load_file(paths[0]))
+
+
+class Films:
+    """A store of films of the Gaussian, all of one caption."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def batch(self, size, draw, still_share):
+        films = MEAN + STD * torch.randn(size, *self.shape[1:], generator=draw)
+        return films, torch.zeros(size, 1).long(), torch.ones(size, 1, dtype=torch.bool), None
 
 
 def asked(n, width=1):
@@ -41,66 +78,65 @@ def asked(n, width=1):
     return Conditioning(torch.zeros(n, 1, width), there, torch.zeros(n, 1, width), there)
 
 
-def drawn(seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    x0, noise = (torch.randn(SHAPE, generator=generator) for _ in range(2))
-    known = torch.zeros(SHAPE[0], *SHAPE[2:], dtype=torch.bool)
-    known[::2, 0] = True
-    return MEAN + STD * x0, noise, known
-
-
 def test_spans_are_steps_of_samplers_or_anywhere_in_their_shares():
-    u, u_next = draw_spans(20_000, torch.Generator().manual_seed(0))
-    length = u - u_next
-    assert (u_next >= 0).all() and (u <= 1).all()
+    begin, end = draw_spans(20_000, torch.Generator().manual_seed(0))
+    length, most = end - begin, max(STEPS)
+    assert begin.min() == 0 and end.max() == most
     for steps, share in zip(STEPS, few_step.SHARES):
-        these = (length * steps - 1).abs() < 1e-4
+        these = length * steps == most
         assert abs(these.float().mean() - share) < 0.02
-        on_grid = ((u[these] * steps).round() - u[these] * steps).abs() < 1e-4
-        assert on_grid.float().mean() > 0.45
-        assert steps == 1 or on_grid.float().mean() < 0.6
+        on_grid = begin[these] % (most // steps) == 0
+        assert on_grid.float().mean() > 0.5 and (steps in (1, most) or on_grid.float().mean() < 0.85)
 
 
-def test_an_exact_student_has_next_to_nothing_to_learn_and_a_wrong_one_has(world):
-    x0, noise, known = drawn()
-    u, u_next = draw_spans(SHAPE[0], torch.Generator().manual_seed(1))
-    lessons = Lessons(world, exact, guidance=1.0)
-    loss = lambda student, own: lessons.loss(student, x0, noise, asked(SHAPE[0]), known, own, u, u_next).item()
-    for own in (torch.zeros(SHAPE[0], dtype=torch.bool), torch.ones(SHAPE[0], dtype=torch.bool)):
-        assert loss(exact, own) < 0.02                       # what is left is the error of the teacher's small steps
-        assert loss(lambda *a, span: exact(*a, span=span) + 0.5, own) == pytest.approx(0.25, abs=0.1)
+def test_walks_follow_the_flow_and_are_made_once(guide, walks, tmp_path):
+    known = walks.known
+    assert known.any() and not known.all()
+    for k in range(max(STEPS) - 1):                          # the last step is too long for two of the teacher's
+        t, t_next = (time_at(torch.full((SHAPE[0],), at), torch.zeros_like(known)) for at in (k, k + 1))
+        apart = walks.x[k + 1].float() - flow(walks.x[k].float(), t, t_next)
+        assert apart.masked_fill(known.unsqueeze(1), 0).abs().max() < 0.03
+    path, = tmp_path.iterdir()
+    before = path.stat().st_mtime_ns
+    walks_of(guide, tmp_path, SHAPE)
+    assert [p.stat().st_mtime_ns for p in tmp_path.iterdir()] == [before]
+    other = dataclasses.replace(guide, guidance=2.0)
+    assert other.paths(tmp_path, 1, SHAPE[0], 0.0, 5) != [path]
 
 
-def test_known_tokens_stay_and_do_not_count(world):
-    x0, noise, known = drawn()
+def test_an_exact_student_has_next_to_nothing_to_learn_and_a_wrong_one_has(guide, walks):
+    loss = lambda student: walks.loss(student, guide, torch.arange(SHAPE[0]),
+                                      *draw_spans(SHAPE[0], torch.Generator().manual_seed(1))).item()
+    assert loss(exact) < 0.01                                # what is left is the error of the teacher's small steps
+    assert loss(lambda *a, span: exact(*a, span=span) + 0.5) == pytest.approx(0.25, abs=0.05)
+
+
+def test_known_tokens_stay_and_do_not_count(guide, walks):
     seen = []
 
     def student(x, t, words, mask, span):
         seen.append((x, t, span))
-        return exact(x, t, words, mask, span=span) + 100 * known.unsqueeze(1)
+        return exact(x, t, words, mask, span=span) + 100 * walks.known.unsqueeze(1)
 
-    u = torch.full((SHAPE[0],), 0.5)
-    own = torch.arange(SHAPE[0]) % 3 == 0
-    loss = Lessons(world, exact, 1.0).loss(student, x0, noise, asked(SHAPE[0]), known, own, u, u - 0.25)
-    assert loss < 0.02
+    half = torch.full((SHAPE[0],), max(STEPS) // 2)
+    assert walks.loss(student, guide, torch.arange(SHAPE[0]), half, half + 2) < 0.01
     (x, t, span), = seen
-    where = known.unsqueeze(1).expand_as(x)
-    assert torch.equal(x[where], x0[where]) and (t[known] == 0).all() and (span[known] == 0).all()
-    assert torch.allclose(t[~known], shifted(torch.tensor(0.5))) and (span[~known] > 0).all()
+    where = walks.known.unsqueeze(1).expand_as(x)
+    assert torch.equal(x[where], walks.x[-1].float()[where])
+    assert (t[walks.known] == 0).all() and (span[walks.known] == 0).all()
+    assert torch.allclose(t[~walks.known], shifted(torch.tensor(0.5))) and (span[~walks.known] > 0).all()
 
 
-def test_the_teacher_is_guided():
-    """Two kinds of films; asked for one, the end of a taught span is where guided Euler steps lead."""
+def test_walks_are_guided(guide, tmp_path):
+    """Two kinds of films; asked for one, guidance leads further towards it."""
     means = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1, 1).expand(2, 3, 3, 2, 2).contiguous()
     world = GaussianMixture(means, torch.tensor([0.5, 0.5]))
-    there = torch.ones(1, 1, dtype=torch.bool)
-    want = Conditioning(torch.tensor([[[0.0, 1.0]]]), there, torch.zeros(1, 1, 2), there)
-    x = torch.randn(1, *SHAPE[1:], generator=torch.Generator().manual_seed(0))
-    none = torch.zeros(1, *SHAPE[2:], dtype=torch.bool)
-    end = Lessons(world, exact, guidance=3.0).taught(x, torch.tensor([0.5]), torch.tensor([0.375]), want, none)
-    times = [shifted(0.5 - 0.125 * k / few_step.SUBSTEPS) for k in range(few_step.SUBSTEPS + 1)]
-    assert torch.allclose(end, Sampler()(world, x, want, times=times, guidance=3.0).values, atol=1e-5)
-    assert not torch.allclose(end, Sampler()(world, x, want, times=times, guidance=1.0).values, atol=1e-3)
+    told = Told()
+    told.network = lambda vectors, mask: (torch.tensor([[[0.0, 1.0]]]).expand(len(mask), -1, -1), mask)
+    told.encode = lambda texts: (torch.zeros(1, 1, 2), torch.ones(1, 1, dtype=torch.bool))
+    ends = {scale: walks_of(Guide(world, told, torch.zeros(9, 1), scale, "two"), tmp_path, SHAPE).x[-1].float().mean()
+            for scale in (1.0, 3.0)}
+    assert ends[3.0] > ends[1.0] + 0.1
 
 
 class Small(nn.Module):
@@ -115,17 +151,14 @@ class Small(nn.Module):
         return a.unsqueeze(1) * x + b.unsqueeze(1)
 
 
-def test_a_student_learns_to_make_in_one_step_what_takes_the_flow_model_many():
+def test_a_student_learns_to_make_in_one_step_what_takes_the_flow_model_many(tmp_path):
     torch.manual_seed(0)
     world = GaussianMixture(torch.full((1, 1, 1, 1, 1), MEAN), torch.tensor([STD]))
-    student, n = Small(), 128
-    lessons, optimiser = Lessons(world, student, guidance=1.0), torch.optim.Adam(student.parameters(), 5e-3)
-    nothing = torch.zeros(n, 1, 1, 1, dtype=torch.bool)
-    for k in range(200):
-        draw = torch.Generator().manual_seed(k)
-        x0, noise = (torch.randn(n, 1, 1, 1, 1, generator=draw) for _ in range(2))
-        loss = lessons.loss(student, MEAN + STD * x0, noise, asked(n), nothing, nothing[:, 0, 0, 0],
-                            *draw_spans(n, draw))
+    guide, n = Guide(world, Told(), torch.zeros(9, 1), 1.0, "one"), 256
+    walks, student = walks_of(guide, tmp_path, (n, 1, 1, 1, 1)), Small()
+    optimiser = torch.optim.Adam(student.parameters(), 5e-3)
+    for k in range(300):
+        loss = walks.loss(student, guide, torch.arange(n), *draw_spans(n, torch.Generator().manual_seed(k)))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -142,7 +175,8 @@ def test_training_ends_in_weights_that_make_films_in_few_steps(tiny_weights, tmp
     monkeypatch.setattr(few_step, "cache_latents", lambda *args, **kwargs: store)
     before = load_weights(tiny_weights)
     run = lambda steps, **options: few_step.train(tiny_weights, 5, tmp_path / "out", batch=4, max_steps=steps,
-                                                  device="cpu", guidance=3.0, **options)
+                                                  device="cpu", guidance=3.0,
+                                                  data=tmp_path, walks=2, **options)
     run(2, samples=False)
     out = run(3)                                                         # goes on, at the third step
     with (tmp_path / "out" / "curve.csv").open() as file:
@@ -163,7 +197,6 @@ def test_training_ends_in_weights_that_make_films_in_few_steps(tiny_weights, tmp
 
 def few_step_store():
     from sorakit.latent.text import MAX_WORDS
-    from sorakit.training.flow import LatentStore
 
     draw = torch.Generator().manual_seed(0)
     return LatentStore([(torch.randn(8, 8, 3, 5, 9, generator=draw).half(),
@@ -179,7 +212,7 @@ def test_before_training_the_student_is_the_flow_model(tiny_weights):
     words = asked(2, 64)
     a = student(x, t, words.vectors, words.mask, span=t / 2)
     assert torch.allclose(a, velocities(teacher, x, t, words, 1.0, 8.0)[0], atol=1e-5)
-    assert torch.equal(at(torch.tensor([1.0]), torch.zeros(1, 1, 1, 1).bool()), torch.ones(1, 1, 1, 1))
+    assert torch.equal(time_at(torch.tensor([0]), torch.zeros(1, 1, 1, 1).bool()), torch.ones(1, 1, 1, 1))
 
 
 @pytest.mark.parametrize("guidance", [0.5, float("nan")])
