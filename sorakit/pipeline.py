@@ -125,12 +125,13 @@ class Pipeline:
 
     def plan(self, steps: int | None, guidance: float | None, negative: str = ""):
         """Sampler, network, steps and guidance: few steps where the weights know them and nothing is asked for that
-        only the flow model can do. Raises ValueError for numbers outside of their range."""
+        only the flow model can do, nor is it alone looked into. Raises ValueError for numbers outside of their range.
+        """
         check_number("steps", 1 if steps is None else steps, 1, 1000, numbers.Integral)
         check_number("guidance", 1 if guidance is None else guidance, 0, 30)
         as_shipped = (self.sampler.method, self.sampler.guide) == (SAMPLER.method, SAMPLER.guide)
-        plain = as_shipped and guidance is None and not negative
-        if self.few_step is not None and plain and (steps is None or steps <= 8):
+        plain = as_shipped and guidance is None and not negative and (steps is None or steps <= 8)
+        if self.few_step and plain and (self.few_step.probes.active or not self.transformer.probes.active):
             return dataclasses.replace(self.sampler, method="few_step"), self.few_step, steps or 4, 1.0
         return (self.sampler, self.transformer, steps or self.sampler.steps_default,
                 self.sampler.guidance_default if guidance is None else guidance)
