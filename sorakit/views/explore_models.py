@@ -12,7 +12,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
+from sorakit.formats import fitted, native_size
+from sorakit.latent.autoencoder import TIME, Autoencoder
 from sorakit.run import Run
 from sorakit.transformer.model import Transformer
 from sorakit.types import Latents, Video
@@ -157,12 +158,12 @@ def edits(autoencoder: Autoencoder, latents, edited, frame: int, what: str) -> I
 
 @torch.no_grad()
 def latents_of(film: Video | Latents | Run, autoencoder: Autoencoder) -> Float[Tensor, "1 c t h w"]:
-    """A film's latents; frames are encoded, and what does not fit of lengths and sizes is cut. Raises ValueError for
-    what is no film, or of other channels."""
+    """A film's latents; frames are encoded at the size that the models draw at, a last one that has no partner is left
+    out. Raises ValueError for what is no film, or of other channels."""
     if isinstance(film, Video):
-        t, h, w = film.frames.shape[:3]
-        frames = torch.from_numpy(film.frames[:t - (t - 1) % TIME, :h - h % SPACE, :w - w % SPACE])
-        return autoencoder.encode(rearrange(frames.to(autoencoder.mean.device) / 127.5 - 1, "t h w c -> 1 c t h w"))
+        frames = fitted(film.frames, *native_size(film.width / film.height))
+        frames = torch.from_numpy(frames[:len(frames) - (len(frames) - 1) % TIME]).to(autoencoder.mean.device)
+        return autoencoder.encode(rearrange(frames / 127.5 - 1, "t h w c -> 1 c t h w"))
     values = film.latents.values if isinstance(film, Run) else getattr(film, "values", None)
     if not isinstance(values, Tensor):
         raise ValueError(f"film is of type {type(film).__name__}; it takes a Video, Latents or a Run")

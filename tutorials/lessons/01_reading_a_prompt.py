@@ -198,6 +198,7 @@ for text in hard:
 # Words by themselves cannot tell a colour from weather, a place from a vehicle, or what is there from what is not. For
 # that one has to look at the sentence: what stands before what, what belongs to what. sorakit's reader looks at grammar
 # first, and at vectors where grammar does not settle it. It is not perfect either: find a prompt that it reads wrongly.
+# `pipe.prompt.explore()`, in a cell of your own, reads while you type.
 
 # %%
 brief = pipe.prompt(prompt)
@@ -335,6 +336,7 @@ print("the same", len(x), "vectors: one summary,", len(tokens), "tokens")
 
 # %% [markdown]
 # Who looks at whom? Each row is a word that asks, each column a word that is looked at, the mean over all heads.
+# `pipe.text_encoder.explore()` shows each head, for any prompt, and two prompts word by word.
 
 # %%
 figure, all_axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")

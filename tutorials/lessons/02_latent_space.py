@@ -236,7 +236,8 @@ checks.psnr(psnr)
 sk.Latents(latents)
 
 # %% [markdown]
-# The strong channels carry layout and light, the weak ones edges. Here the film is decoded from its 1, 4, 16, 64 and
+# The strong channels carry layout and light, the weak ones edges. `pipe.autoencoder.explore(sk.Latents(latents))` shows
+# what any one of them paints, and the film with more or less of it. Here the film is decoded from its 1, 4, 16, 64 and
 # 192 strongest channels, and the others are set to zero.
 
 # %%
