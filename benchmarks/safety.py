@@ -1,12 +1,15 @@
 """What the safety stage catches and misses: prompts, disguises, and the watermark after attacks.
 
 `python benchmarks/safety.py prompts` prints precision and recall on the half that nothing was chosen on, 100 disguised
-prompts and the time a prompt takes; `watermark --clips 200` the attack table; `unmarked --clips 10000` false positives.
+prompts and the time a prompt takes; `watermark --clips 200` the attack table, going on where it was stopped; `beside
+--package FOLDER` the same of invisible-watermark's dwtDctSvd; `unmarked --clips 10000` false positives; `averaged` what
+is read from averaged films; `times` what screening, marking and signing take.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
 import subprocess
@@ -20,9 +23,12 @@ import imageio_ffmpeg
 import numpy as np
 
 from sorakit.prompt.words import Words
+from sorakit.safety import watermark as mark
 from sorakit.safety.safety import Safety
 from sorakit.safety.watermark import SURE, detect, embed
+from sorakit.types import Video
 
+cv2.setNumThreads(1)
 PROMPTS = Path(__file__).parents[1] / "tests" / "data" / "safety_prompts.jsonl"
 DISGUISES = {
     "capitals": str.upper,
@@ -110,6 +116,10 @@ def hue(frame):
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 
+def grey(frame):
+    return cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
 def levels(change):
     return lambda frames: np.clip(change(frames.astype(np.float32)), 0, 255).astype(np.uint8)
 
@@ -131,16 +141,15 @@ ATTACKS = {
                                      rate=30),
     "half the frames": lambda f: f[::2], "trimmed": lambda f: f[len(f) // 3:],
     "GIF": lambda f: coded(f, suffix=".gif"), "flip": lambda f: np.ascontiguousarray(f[:, :, ::-1]),
-    "turn 5 degrees": lambda f: each(turned, f),
+    "turn 5 degrees": lambda f: each(turned, f), "black and white": lambda f: each(grey, f),
     "screenshot 75%": lambda f: h264(23)(resized(h264(16)(f), 0.75)),
 }
 
 
-def clips(count, height=432, width=768):
+def clip(seed, height, width, frames):
     from sorakit.world.render import render
     from sorakit.world.scene import sample
-    for seed in range(count):
-        yield seed, render(sample(np.random.default_rng(10_000 + seed)), height, width).frames
+    return render(sample(np.random.default_rng(10_000 + seed)), height, width, (frames - 1) / 8).frames
 
 
 def vmaf(marked, plain) -> float:
@@ -158,32 +167,130 @@ def vmaf(marked, plain) -> float:
     return float(re.search(r"VMAF score: ([\d.]+)", said).group(1))
 
 
-def watermark(count):
-    right, quality, seen = dict.fromkeys(ATTACKS, 0), [], []
-    for seed, frames in clips(count):
-        payload = int(np.random.default_rng(seed).integers(2**63))
-        marked = embed(frames, payload)
-        quality.append(10 * np.log10(255**2 / np.square(marked.astype(np.float32) - frames).mean()))
-        seen.append(vmaf(marked, frames))
-        for name, attack in ATTACKS.items():
-            right[name] += detect(attack(marked)).payload == payload
-        missed = {name: n for name, n in right.items() if n <= seed}
-        print(f"{seed + 1} of {count}", missed, file=sys.stderr, flush=True)
-    print(f"PSNR {np.mean(quality):.2f} dB, least {min(quality):.2f}; VMAF {np.mean(seen):.1f}, least {min(seen):.1f}")
-    for name, number in right.items():
-        print(f"{name:18s} {number}/{count} payloads right, {number / count:.1%}")
+def read_sorakit(frames, payload):
+    return detect(frames).payload == payload
 
 
-def unmarked(count):
-    p_values = np.array([detect(frames, thorough=False).p_value for _, frames in clips(count)])
-    print(f"{(p_values <= SURE).sum()} of {count} unmarked clips found marked; least p {p_values.min():.2g}")
+def dwt_dct_svd(folder):
+    """`invisible-watermark`'s method with 64 bits: embed and read, each frame alone, bits by the frames' majority.
+
+    Its package asks for torch, which the method does not use:
+    `pip install --no-deps --target FOLDER invisible-watermark PyWavelets`.
+    """
+    sys.path.append(folder)
+    spec = importlib.util.spec_from_file_location("dwtDctSvd", Path(folder) / "imwatermark" / "dwtDctSvd.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def bits(payload):
+        return np.unpackbits(np.frombuffer(payload.to_bytes(8, "big"), np.uint8))
+
+    def marked(frames, payload):
+        coder = module.EmbedDwtDctSvd(list(bits(payload)), wmLen=64)
+        return each(lambda frame: coder.encode(frame[..., ::-1])[..., ::-1], frames)
+
+    def right(frames, payload):
+        coder = module.EmbedDwtDctSvd(wmLen=64)
+        return bool(((np.mean([coder.decode(x[..., ::-1]) for x in frames], 0) > 0.5) == bits(payload)).all())
+    return marked, right
+
+
+def watermark(count, frames, kept, put=embed, read=read_sorakit):
+    """Attack marked clips. What is in the file `kept` already, of a run that was stopped, is not done again."""
+    kept.parent.mkdir(exist_ok=True, parents=True)
+    kept.touch()
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    for seed in range(len(rows), count):
+        plain, payload = clip(seed, 432, 768, frames), int(np.random.default_rng(seed).integers(2**63))
+        marked = put(plain, payload)
+        rows.append({"psnr": float(10 * np.log10(255**2 / np.square(marked.astype(np.float32) - plain).mean())),
+                     "vmaf": vmaf(marked, plain),
+                     "right": {name: bool(read(attack(marked), payload)) for name, attack in ATTACKS.items()}})
+        with kept.open("a") as file:
+            file.write(json.dumps(rows[-1]) + "\n")
+        print(seed + 1, "of", count, [n for n, r in rows[-1]["right"].items() if not r], file=sys.stderr, flush=True)
+    for name in ("psnr", "vmaf"):
+        values = np.array([row[name] for row in rows])
+        print(f"{name} of {len(rows)} clips: mean {values.mean():.2f}, median {np.median(values):.2f}, least "
+              f"{values.min():.2f}; 95 or more in {(values >= 95).mean():.1%}")
+    for name in ATTACKS:
+        number = sum(row["right"][name] for row in rows)
+        print(f"{name:18s} {number}/{len(rows)} payloads right, {number / len(rows):.1%}")
+
+
+def unmarked(count, keys=10):
+    """p-values of clips without a mark, for several keys each, and how far they are from uniform."""
+    p_values = []
+    for seed in range(count // keys):
+        clean = mark._whitened(clip(seed, 90, 160, 1)).sum(0)
+        both = [mark._waves(picture, 90 / mark.SHORT, 0.0) for picture in (clean, clean[:, ::-1])]
+        p_values += [mark._p_value(max(mark._synchronise(waves, b"key %d" % k)[0] for waves in both), 2)
+                     for k in range(keys)]
+    p_values = np.sort(p_values)
+    steps = np.arange(len(p_values) + 1) / len(p_values)
+    print(f"{(p_values <= SURE).sum()} of {len(p_values)} found marked ({count // keys} clips, {keys} keys); "
+          f"least p {p_values[0]:.2g}")
+    print(f"Kolmogorov-Smirnov, against uniform: more small ones by {(steps[1:] - p_values).max():.4f}, "
+          f"fewer by {(p_values - steps[:-1]).max():.4f}")
     for level in (0.1, 0.01, 0.001):
-        print(f"p <= {level:g}: {(p_values <= level).mean():.4f} of the clips")
+        print(f"p <= {level:g}: {(p_values <= level).mean():.4f}")
+
+
+def averaged(count):
+    """What is read from the mean of several marked films: different ones, and the same one with several payloads."""
+    for many in (2, 3, 5):
+        said = {"different films": [], "the same film": []}
+        for trial in range(count):
+            plain = [clip(many * trial + k, 216, 384, 2) for k in range(many)]
+            payloads = [int(np.random.default_rng(many * trial + k).integers(2**63)) for k in range(many)]
+            for name, films in (("different films", plain), ("the same film", plain[:1] * many)):
+                mean = np.mean([embed(film, payload) for film, payload in zip(films, payloads)], 0, dtype=np.float32)
+                found = detect(np.rint(mean).astype(np.uint8), thorough=False)
+                said[name].append("one of theirs" if found.payload in payloads else "another" if found.payload
+                                  is not None else "marked, unreadable" if found.found else "no mark")
+        print(many, "averaged:", {name: {what: all.count(what) for what in sorted(set(all))}
+                                  for name, all in said.items()})
+
+
+def times(count):
+    """Medians in ms: screening a prompt; marking, encoding and signing a film of 17 frames of 432 x 768."""
+    safety = Safety(words=Words.load())
+    texts = [json.loads(line)["prompt"] for line in PROMPTS.read_text(encoding="utf-8").splitlines()][:200]
+    film = Video(clip(0, 432, 768, 17), 8.0, prompt="a red car")
+
+    def median(work, tries):
+        took = []
+        for value in tries:
+            started = time.perf_counter()
+            work(value)
+            took.append((time.perf_counter() - started) * 1000)
+        return float(np.median(took))
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        released = safety.release(film, model="nano", seed=1)
+        print(f"screen a prompt {median(safety.judge, texts):.1f} ms")
+        release = median(lambda k: safety.release(film, model="nano", seed=k), range(count))
+        print(f"look, mark and watermark {release:.0f}")
+        print(f"watermark alone {median(lambda k: embed(film.frames, k), range(count)):.0f}")
+        print(f"encode and sign {median(lambda _: released.save(path), range(count)):.0f}")
+        print(f"encode alone {median(lambda _: film.save(path), range(count)):.0f}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("prompts", "watermark", "unmarked"))
+    parser.add_argument("what", choices=("prompts", "watermark", "beside", "unmarked", "averaged", "times"))
     parser.add_argument("--clips", type=int, default=20)
+    parser.add_argument("--frames", type=int, default=3, help="of each attacked clip")
+    parser.add_argument("--kept", type=Path, default=Path("checkpoints/safety"), help="where results are kept")
+    parser.add_argument("--package", help="folder of invisible-watermark, for `beside`: see dwt_dct_svd")
     said = parser.parse_args()
-    prompts() if said.what == "prompts" else {"watermark": watermark, "unmarked": unmarked}[said.what](said.clips)
+    match said.what:
+        case "prompts":
+            prompts()
+        case "watermark":
+            watermark(said.clips, said.frames, said.kept / "watermark.jsonl")
+        case "beside":
+            watermark(said.clips, said.frames, said.kept / "beside.jsonl", *dwt_dct_svd(said.package))
+        case _:
+            {"unmarked": unmarked, "averaged": averaged, "times": times}[said.what](said.clips)

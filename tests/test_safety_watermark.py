@@ -76,12 +76,29 @@ def test_other_shapes_and_sizes_carry_it_too(size):
     assert detect(embed(frames, 5), thorough=False).payload == 5
 
 
+def heard(payload, loud, noise):
+    """Waves that sound like a payload's code in noise."""
+    soft = loud * (2 * watermark._coded(payload) - 1) + noise
+    return watermark._patterns(watermark.PUBLIC_KEY)[1:].T @ soft
+
+
 def test_a_damaged_code_is_mended_and_said():
-    coded = watermark._coded(PAYLOAD)
-    soft = 2 * coded - 1
-    soft[[3, 40, 90]] *= -0.1
-    waves = watermark._patterns(watermark.PUBLIC_KEY)[1].T @ soft
-    assert watermark._read(waves, (0, 0), watermark.PUBLIC_KEY) == (PAYLOAD, 3)
+    noise = np.zeros(watermark.CODED)
+    noise[[3, 40, 90]] = -1.1 * (2 * watermark._coded(PAYLOAD)[[3, 40, 90]] - 1)
+    assert watermark._read(heard(PAYLOAD, 1, noise), (0, 0), watermark.PUBLIC_KEY) == (PAYLOAD, 3)
+
+
+def test_a_loud_noise_is_decoded_and_mere_noise_is_no_payload():
+    noise = np.random.default_rng(4).standard_normal((20, watermark.CODED))
+    read = [watermark._read(heard(PAYLOAD, 1.6, row), (0, 0), watermark.PUBLIC_KEY)[0] for row in noise]
+    assert read.count(PAYLOAD) >= 19
+    assert not any(watermark._read(heard(0, 0, row), (0, 0), watermark.PUBLIC_KEY)[0] for row in noise)
+
+
+def test_payloads_of_one_or_two_bits_have_codes_far_from_0_and_from_each_other():
+    code = watermark._code()
+    pairs = (code[:, None] ^ code).sum(-1)[np.triu_indices(len(code), 1)]
+    assert min(code.sum(1).min(), pairs.min()) >= 16
 
 
 @pytest.mark.parametrize("payload", [-1, 2**64])

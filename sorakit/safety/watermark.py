@@ -2,9 +2,9 @@
 
 A square tile of faint waves is laid over the whole picture, again and again. Half of what the detector needs is the
 same in every film of a key (`sync`: where is the tile, how large, how turned); the rest are 128 patterns, each added or
-taken away, for the payload's 64 bits and 64 more of Reed-Solomon code. Spread spectrum after Cox et al. 1997
-(doi:10.1109/83.650120), tiling against crops after Kutter 1998 (doi:10.1117/12.337432), decoding with erasures after
-Forney 1966 (doi:10.1109/TIT.1966.1053873).
+taken away, for the payload's 64 bits and 64 sums of random halves of them. Spread spectrum after Cox et al. 1997
+(doi:10.1109/83.650120), tiling against crops after Kutter 1998 (doi:10.1117/12.337432), a random linear code after
+Shannon 1948, decoding by ordered statistics after Fossorier and Lin 1995 (doi:10.1109/18.412683).
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
-from reedsolo import ReedSolomonError, RSCodec
 
 TILE = 128                                     # pixels, where a film's short side has SHORT
 SHORT = 432
-SLOWEST, FASTEST = 4, 16                       # waves a tile: lengths of 8 to 32 pixels, which codecs keep
+SLOWEST, FASTEST = 4, 14                       # waves a tile: lengths of 9 to 32 pixels, which codecs keep
 BITS, CODED = 64, 128
-SYNC_SHARE = 0.25                              # of the mark's energy
-PSNR = 46.0                                    # dB, of the mark alone
+SYNC_SHARE = 0.26                              # of the mark's energy
+TINT = np.array([0.1, -0.244, 1.872], np.float32)               # of red, green, blue: eyes are dull for waves of blue
+SEEN = np.array([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5]], np.float32)    # where to look: Y and Cb
+PSNR = 42.2                                    # dB, of the mark alone
 PUBLIC_KEY = b"sorakit"                        # anybody can find a mark of this key, and make one
+READABLE = 0.72                                # cosine of what was heard and a code word; mere noise stays below
 SURE = 1e-6                                    # p-value from which on a film counts as marked
-STEP, TURN = 0.004, 0.25                       # of the search: relative size, and degrees
+STEP, TURN = 0.006, 0.4                        # of the search: relative size, and degrees
 FEW = 3                                        # frames that a film's sheet is fitted to
 
 
@@ -71,25 +73,21 @@ def fitted(frames: UInt8[np.ndarray, "t h w 3"], payload: int, key: bytes = PUBL
     if not isinstance(payload, (int, np.integer)) or not 0 <= payload < 2**BITS:
         raise ValueError(f"payload={payload!r} is not a whole number from 0 to 2**{BITS} - 1")
     few = frames[np.linspace(0, len(frames) - 1, min(FEW, len(frames))).round().astype(int)]
-    rooms = [_room(frame) for frame in few]
-    signs, loud = 2 * _coded(int(payload)) - 1, np.ones(CODED)
+    wanted = np.append(math.sqrt(CODED * SYNC_SHARE / (1 - SYNC_SHARE)), 2 * _coded(int(payload)) - 1)
+    loud = np.ones(1 + CODED)
     for _ in range(2):                                     # what the film itself says against a bit is outweighed
-        sheet = _sheet(frames.shape, signs * loud, key)
-        marked = added(few, sheet * _gain(rooms, sheet, psnr), rooms)
-        waves = _waves(_whitened(marked), min(frames.shape[1:3]) / SHORT, 0.0)
-        heard = _soft(waves, (0, 0), key) * signs
+        marked = added(few, _sheet(frames.shape, wanted * loud, key, psnr))
+        waves = _waves(_whitened(marked).sum(0), min(frames.shape[1:3]) / SHORT, 0.0)
+        heard = _heard(waves, (0, 0), key) / wanted
         loud = np.clip(loud + 1 - heard / max(float(heard.mean()), 1e-9), 0.4, 2.5)
-    sheet = _sheet(frames.shape, signs * loud, key)
-    return sheet * np.float32(_gain(rooms, sheet, psnr))
+    return _sheet(frames.shape, wanted * loud, key, psnr)
 
 
-def added(frames: UInt8[np.ndarray, "t h w 3"], sheet: Float[np.ndarray, "h w"],
-          rooms: list | None = None) -> UInt8[np.ndarray, "t h w 3"]:
-    """The frames with a sheet laid over each: more of it where a frame is busy (`rooms` has it, if it is known)."""
-    out = np.empty_like(frames)
+def added(frames: UInt8[np.ndarray, "t h w 3"], sheet: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "t h w 3"]:
+    """The frames with a sheet laid over each: mostly bluer and yellower, a little brighter and darker."""
+    out, mark = np.empty_like(frames), np.rint(sheet[..., None] * TINT).astype(np.int16)
     for i, frame in enumerate(frames):
-        mark = np.rint(sheet * (rooms[i] if rooms else _room(frame))).astype(np.int16)
-        cv2.add(frame, cv2.merge([mark, mark, mark]), out[i], dtype=cv2.CV_8U)
+        cv2.add(frame, mark, out[i], dtype=cv2.CV_8U)
     return out
 
 
@@ -97,29 +95,27 @@ def detect(frames: UInt8[np.ndarray, "t h w 3"], key: bytes = PUBLIC_KEY, *, tho
            most: int = 17) -> Detection:
     """Look for the mark in up to `most` frames; without `thorough` only in films that were not cropped or turned."""
     clean = _whitened(frames[np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int)])
-    best, tried = (-math.inf,), 0
-    for guesses in _guesses(clean.shape, thorough):
+    both, best, tried, payload, corrected = clean.sum(0), (-math.inf,), 0, None, 0
+    for guesses in _guesses(both.shape, thorough):
         for scale, angle in guesses:
             for flipped in (False, True):
-                waves = _waves(clean[:, ::-1] if flipped else clean, scale, angle)
-                z, shift = _synchronise(waves, key)
+                z, shift = _synchronise(_waves(both[:, ::-1] if flipped else both, scale, angle), key)
                 tried += 1
-                if z > best[0]:
-                    best = (z, shift, waves, scale, angle, flipped)
-        if _p_value(best[0], tried) < 1e-9:
+                best = max(best, (z, shift, scale, angle, flipped))
+        z, shift, scale, angle, flipped = best
+        p = _p_value(z, tried)
+        if p <= SURE:
+            waves = [_waves(colour[:, ::-1] if flipped else colour, scale, angle) for colour in clean]
+            payload, corrected = _read(_weighed(np.stack(waves), shift, key), shift, key)
+        if payload is not None:
             break
-    z, shift, waves, scale, angle, flipped = best
-    p = _p_value(z, tried)
-    payload, corrected = _read(waves, shift, key)
-    return Detection(p <= SURE, p, payload if p <= SURE else None, scale, angle, flipped, corrected, tried)
+    return Detection(p <= SURE, p, payload, scale, angle, flipped, corrected, tried)
 
 
-def tile_of(bits: Float[np.ndarray, " bits"], key: bytes) -> Float[np.ndarray, "128 128"]:
-    """The tile whose coded bits are added this loudly, and taken away below 0; of root mean square 1."""
-    sync, patterns = _patterns(key)
-    bits = bits / np.linalg.norm(bits)
+def tile_of(loud: Float[np.ndarray, " patterns"], key: bytes) -> Float[np.ndarray, "128 128"]:
+    """The tile with sync and the 128 patterns this loud, or taken away below 0; of root mean square 1."""
     spectrum = np.zeros((TILE, TILE // 2 + 1), complex)
-    spectrum[_ring()] = math.sqrt(SYNC_SHARE) * sync + math.sqrt(1 - SYNC_SHARE) * (bits @ patterns)
+    spectrum[_ring()] = loud @ _patterns(key)
     tile = np.fft.irfft2(spectrum, (TILE, TILE), norm="ortho")
     return (tile / tile.std()).astype(np.float32)
 
@@ -130,14 +126,13 @@ def amplified(marked: UInt8[np.ndarray, "t h w 3"], plain: UInt8[np.ndarray, "t 
     return np.clip(128 + gain * (marked.astype(np.int16) - plain), 0, 255).astype(np.uint8)
 
 
-@functools.lru_cache(maxsize=4)
-def _patterns(key: bytes):
-    """Of a key, orthogonal and each of length 1 as complex amplitudes of the ring's waves: sync (n,), bits (128, n)."""
+@functools.lru_cache(maxsize=16)
+def _patterns(key: bytes) -> np.ndarray:
+    """Of a key, orthogonal and each of length 1 as complex amplitudes of the ring's waves: sync and bits, (129, n)."""
     rng = np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(b"watermark" + key).digest(), "big")))
     n = len(_ring()[0])
     basis, _ = np.linalg.qr(rng.standard_normal((2 * n, CODED + 1)))
-    basis = basis.T[:, :n] + 1j * basis.T[:, n:]
-    return basis[0], basis[1:]
+    return basis.T[:, :n] + 1j * basis.T[:, n:]
 
 
 @functools.lru_cache(maxsize=1)
@@ -150,50 +145,38 @@ def _ring():
 
 
 @functools.lru_cache(maxsize=1)
-def _codec():
-    return RSCodec((CODED - BITS) // 8)
+def _code() -> np.ndarray:
+    """The code words (64, 128) of the payloads with one bit set; any other is a sum of them."""
+    sums = np.frombuffer(hashlib.shake_256(b"sorakit code").digest(BITS * (CODED - BITS) // 8), np.uint8)
+    return np.hstack([np.eye(BITS, dtype=np.uint8), np.unpackbits(sums).reshape(BITS, CODED - BITS)])
 
 
 def _coded(payload: int) -> Float[np.ndarray, " bits"]:
-    code = bytes(_codec().encode(payload.to_bytes(BITS // 8, "big")))
-    return np.unpackbits(np.frombuffer(code, np.uint8)).astype(float)
+    bits = np.unpackbits(np.frombuffer(payload.to_bytes(BITS // 8, "big"), np.uint8))
+    return (bits @ _code() % 2).astype(float)
 
 
-def _sheet(shape, bits, key: bytes) -> Float[np.ndarray, "h w"]:
-    """The tile over the whole picture."""
+def _sheet(shape, loud, key: bytes, psnr: float) -> Float[np.ndarray, "h w"]:
+    """The tile over the whole picture, as strong as a PSNR says."""
     height, width = shape[1:3]
     scale = min(height, width) / SHORT
     rows, columns = math.ceil(height / scale / TILE) + 1, math.ceil(width / scale / TILE) + 1
     matrix = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]], np.float32)       # pixel centres
-    return cv2.warpAffine(np.tile(tile_of(bits, key), (rows, columns)), matrix, (width, height), flags=cv2.INTER_CUBIC)
+    sheet = cv2.warpAffine(np.tile(tile_of(loud, key), (rows, columns)), matrix, (width, height), flags=cv2.INTER_CUBIC)
+    return sheet * np.float32(255 * 10 ** (-psnr / 20) / math.sqrt(np.square(sheet).mean() * np.square(TINT).mean()))
 
 
-def _gain(rooms, sheet, psnr: float) -> float:
-    """What the sheet is to be multiplied with for a PSNR."""
-    square = np.mean([np.square(sheet * room).mean() for room in rooms]) + 1e-12
-    return 255 * 10 ** (-psnr / 20) / math.sqrt(square)
-
-
-def _room(frame) -> Float[np.ndarray, "h w"]:
-    """How much of the mark each place takes: less on smooth ground, where it would be seen, more on busy one."""
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    size = max(3, round(9 * min(grey.shape) / SHORT) | 1)
-    mean = cv2.blur(grey, (size, size))
-    spread = cv2.sqrt(cv2.max(cv2.blur(cv2.multiply(grey, grey), (size, size)) - cv2.multiply(mean, mean), 0))
-    return cv2.blur(cv2.min(cv2.max(0.85 + spread / 25, 0.85), 1.5), (size, size))
-
-
-def _whitened(frames) -> Float[np.ndarray, "h w"]:
-    """The mean of the frames, without what is large, slow or strong in them."""
+def _whitened(frames) -> Float[np.ndarray, "2 h w"]:
+    """The mean of the frames in Y and in Cb, without what is large, slow or strong in them."""
     size = min(frames.shape[1:3]) / SHORT
     total = 0
     for frame in frames:
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        band = cv2.GaussianBlur(grey, (0, 0), max(0.6, 1.6 * size)) - cv2.GaussianBlur(grey, (0, 0), 9 * size)
+        seen = cv2.transform(frame.astype(np.float32), SEEN)
+        band = cv2.GaussianBlur(seen, (0, 0), max(0.6, 1.4 * size)) - cv2.GaussianBlur(seen, (0, 0), 7 * size)
         total = total + np.clip(band, -8, 8)
     mean = total / len(frames)
-    spread = np.sqrt(cv2.GaussianBlur(mean * mean, (0, 0), 12 * size)) + 0.5
-    return np.clip(mean / spread, -2.5, 2.5)
+    spread = np.sqrt(cv2.GaussianBlur(mean * mean, (0, 0), 12 * size)) + 0.4
+    return np.moveaxis(np.clip(mean / spread, -2.5, 2.5), -1, 0)
 
 
 def _guesses(shape, thorough: bool):
@@ -201,8 +184,8 @@ def _guesses(shape, thorough: bool):
     whole = min(shape) / SHORT
     yield [(whole, 0.0)]
     if thorough:
-        yield [(whole * math.exp(STEP * i), 0.0) for i in range(-25, 126) if i]           # crops to 61% of the side
-        yield [(whole, TURN * i) for i in range(-32, 33) if i]
+        yield [(whole * math.exp(STEP * i), 0.0) for i in range(-16, 84) if i]            # crops to 61% of the side
+        yield [(whole, TURN * i) for i in range(-20, 21) if i]
 
 
 def _waves(clean, scale: float, angle: float) -> np.ndarray:
@@ -220,12 +203,26 @@ def _waves(clean, scale: float, angle: float) -> np.ndarray:
     return waves / _by_radius(np.abs(waves))
 
 
+def _radius() -> np.ndarray:
+    """Whole waves a tile, of each wave of the ring."""
+    rows, columns = _ring()
+    return np.hypot(np.minimum(rows, TILE - rows), columns).astype(int)
+
+
 def _by_radius(size) -> np.ndarray:
     """Root mean square of the waves of about the same length, so that none drowns the others."""
+    square = np.bincount(_radius(), size**2) / np.maximum(np.bincount(_radius()), 1)
+    return np.sqrt(square[_radius()]) + 1e-9
+
+
+def _weighed(colours, shift, key: bytes) -> np.ndarray:
+    """The waves of Y and Cb (2, n) as one, each length of each as loud as its sync says that it was kept: (n,)."""
     rows, columns = _ring()
-    radius = np.hypot(np.minimum(rows, TILE - rows), columns).astype(int)
-    square = np.bincount(radius, size**2) / np.maximum(np.bincount(radius), 1)
-    return np.sqrt(square[radius]) + 1e-9
+    sync = _patterns(key)[0] * np.exp(-2j * np.pi * (rows * shift[0] + columns * shift[1]) / TILE)
+    third = (_radius() - SLOWEST) * 3 // (FASTEST + 1 - SLOWEST)
+    kept = np.stack([np.bincount(third, (waves * sync.conj()).real) for waves in colours])      # (2, 3)
+    kept = kept / np.bincount(third, np.abs(sync)**2)
+    return (np.maximum(kept, 0.1 * kept.max())[:, third] * colours).sum(0)
 
 
 def _synchronise(waves, key: bytes) -> tuple[float, tuple[int, int]]:
@@ -238,28 +235,49 @@ def _synchronise(waves, key: bytes) -> tuple[float, tuple[int, int]]:
 
 
 def _p_value(z: float, tried: int) -> float:
-    return min(1.0, tried * TILE * TILE * 0.5 * math.erfc(z / math.sqrt(2)))
+    return -math.expm1(-tried * TILE * TILE * 0.5 * math.erfc(z / math.sqrt(2)))
 
 
 def _read(waves, shift, key: bytes) -> tuple[int | None, int]:
-    """The payload whose code fits best, and how many bits of the code were wrong; (None, 0) if none can be read."""
-    soft = _soft(waves, shift, key)
-    received = np.packbits(soft > 0).tobytes()
-    doubtful = np.argsort(np.abs(soft).reshape(-1, 8).min(1))                             # bytes, least certain first
-    best = (-math.inf, None, 0)
-    for erased in range(len(received) // 2 + 1):
-        try:
-            data = bytes(_codec().decode(received, erase_pos=[int(i) for i in doubtful[:erased]])[0])
-        except ReedSolomonError:
-            continue
-        payload = int.from_bytes(data, "big")
-        code = _coded(payload)
-        best = max(best, (float(soft @ (2 * code - 1)), payload, int((code != (soft > 0)).sum())))
-    return best[1:]
+    """The payload whose code fits best, and how many bits of the code were wrong; (None, 0) if none fits well."""
+    soft = _heard(waves, shift, key)[1:]
+    word = _nearest(soft)
+    if soft @ (2.0 * word - 1) < READABLE * np.linalg.norm(soft) * math.sqrt(CODED):
+        return None, 0
+    return int.from_bytes(np.packbits(word[:BITS]).tobytes(), "big"), int((word != (soft > 0)).sum())
 
 
-def _soft(waves, shift, key: bytes) -> Float[np.ndarray, " bits"]:
-    """How much each coded bit is there (above 0) or taken away, with the tile at a place."""
+def _nearest(soft) -> UInt8[np.ndarray, " bits"]:
+    """The code word that fits best of those that differ in up to three places from the 64 surest bits."""
+    order = np.argsort(-np.abs(soft))
+    code, sure = _reduced(_code()[:, order])
+    word = (soft[order][sure] > 0).astype(np.uint8) @ code % 2
+    gain, turn = (2.0 * word - 1) * soft[order], 1 - 2.0 * code                           # (128,), (64, 128)
+    best, chosen = -math.inf, word
+    for first in (np.zeros(CODED, np.uint8), *code):
+        fits = turn * (gain * (1 - 2.0 * first)) @ turn.T                                 # with two more, (64, 64)
+        i, j = divmod(int(fits.argmax()), BITS)
+        if fits[i, j] > best:
+            best, chosen = fits[i, j], word ^ first ^ code[i] ^ code[j]
+    return chosen[np.argsort(order)]
+
+
+def _reduced(code) -> tuple[np.ndarray, list[int]]:
+    """The same code with a unit matrix in the first columns that allow it, and which these are."""
+    code, sure = code.copy(), []
+    for column in range(CODED):
+        row = len(sure)
+        below = row + np.flatnonzero(code[row:, column])
+        if len(below):
+            code[[row, below[0]]] = code[[below[0], row]]
+            others = np.flatnonzero(code[:, column])
+            code[others[others != row]] ^= code[row]
+            sure.append(column)
+    return code, sure
+
+
+def _heard(waves, shift, key: bytes) -> Float[np.ndarray, " patterns"]:
+    """How much sync and each coded bit are there (above 0) or taken away, with the tile at a place."""
     rows, columns = _ring()
     placed = waves * np.exp(2j * np.pi * (rows * shift[0] + columns * shift[1]) / TILE)
-    return (_patterns(key)[1].conj() @ placed).real
+    return (_patterns(key).conj() @ placed).real
