@@ -268,7 +268,7 @@ def ranked(axes, names: Sequence[str], values: Sequence[float], title: str, form
     axes.bar_label(bars, [form.format(value) for value in values], padding=4, fontsize=8)
     axes.set_yticks(range(len(names)), names)
     lowest, highest = min(0, *values, 0), max(*values, 0, 1e-9)
-    axes.set(title=title, xticks=[], xlim=(lowest - 0.2 * highest if lowest < 0 else 0, 1.2 * highest))
+    axes.set(title=title, xticks=[], xlim=(1.25 * lowest - 0.2 * highest * (lowest < 0), 1.2 * highest - 0.1 * lowest))
     axes.spines[["bottom", "left"]].set_visible(False)
     axes.tick_params(length=0)
     axes.invert_yaxis()

@@ -146,4 +146,4 @@ def cosines(a: Float[Tensor, "l d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "
 
 def typed(name: str, text: str) -> widgets.Textarea:
     """A box for a text; the picture follows what is typed."""
-    return widgets.Textarea(text, description=name, rows=2, layout={"width": "940px"})
+    return widgets.Textarea(text, description=name, rows=2, layout={"width": "98%"})

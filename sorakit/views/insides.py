@@ -174,6 +174,8 @@ def added_chart(sizes: Mapping[str, Float[Tensor, "t h w"]], into: Float[Tensor,
              xticklabels=[part.split(".")[1] + " " + part.split(".")[2] for part in sizes
                           if part.endswith((".space", ".time"))])
     axes.axhline(1, color="#bbbbbb", linewidth=0.8, zorder=0)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
     axes.legend(ncols=3)
     return chart
 
