@@ -132,7 +132,8 @@ def extend(bench: Bench) -> Rows:
 
 @benchmark
 def loop(bench: Bench) -> Rows:
-    """Last frame to first, against the two steps before and after it; at most 1.2 is asked for. A ring has no seam."""
+    """Last frame to first, against the two steps before and after it; at most 1.2 is asked for. A ring has no seam.
+    "No seam" is the middle of the film itself, as the autoencoder gives it back: from one latent to the next."""
     rows = []
     for k, (scene, film) in enumerate(bench.sources()):
         latents = read(bench.pipe, "film", film)
@@ -142,6 +143,7 @@ def loop(bench: Bench) -> Rows:
             joint = 2 * (latents.latents.shape[2] - 1)
             rows += [{"of": f"{name} seam, into it", **around(frames, joint)},
                      {"of": f"{name} seam, last to first", **around(frames, 0)}]
+        rows.append({"of": "no seam", **around(to_bytes(decode(bench.pipe, latents.latents)), 9)})
         take = tools.loop(bench.pipe, prompt=describe(scene), seed=k, **SIZE, **bench.how)
         frames = to_bytes(take.run.frames)
         rows.append({"of": "ring, last to first", **around(frames, 0)})
