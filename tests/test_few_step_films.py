@@ -20,19 +20,30 @@ from sorakit.transformer.model import Transformer
 from sorakit.types import Video
 from sorakit.views import charts, displays, explorers, pictures
 
-ASK = {"seconds": 0.5, "seed": 1}
+ASK = {"seconds": 0.5, "seed": 1, "height": 80}
 
 
-@pytest.fixture
-def pipe(few_step_weights):
+@pytest.fixture(scope="module")
+def loaded(few_step_weights):
     return load(few_step_weights, "cpu")
 
 
 @pytest.fixture(scope="module")
-def taken(few_step_weights):
+def plain(tiny_weights):
+    """The same flow model, with no student beside it."""
+    return load(tiny_weights, "cpu")
+
+
+@pytest.fixture
+def pipe(loaded):
+    """With a sampler of its own, as a test may change that."""
+    return dataclasses.replace(loaded, sampler=dataclasses.replace(loaded.sampler))
+
+
+@pytest.fixture(scope="module")
+def taken(loaded):
     """Runs of the same prompt, by the few-step network and by the flow model."""
-    pipe = load(few_step_weights, "cpu")
-    trace = lambda **asked: pipe.trace("a cat", keep="blocks.*.attention", **ASK, **asked)
+    trace = lambda **asked: loaded.trace("a cat", keep="blocks.*.attention", **ASK, **asked)
     return trace(), trace(steps=6, guidance=3.0)
 
 
@@ -55,15 +66,15 @@ def takes(pipe, **asked):
     ({}, ("few", 4, 1.0)), ({"steps": 1}, ("few", 1, 1.0)), ({"steps": 8}, ("few", 8, 1.0)),
     ({"steps": 9}, ("flow", 9, 4.0)), ({"steps": 25}, ("flow", 25, 4.0)), ({"guidance": 4.0}, ("flow", 25, 4.0)),
     ({"guidance": 1.0, "steps": 4}, ("flow", 4, 1.0)), ({"negative": "dogs"}, ("flow", 25, 4.0))])
-def test_few_steps_are_taken_unless_only_the_flow_model_can_do_what_is_asked(pipe, tiny_weights, asked, taken):
+def test_few_steps_are_taken_unless_only_the_flow_model_can_do_what_is_asked(pipe, plain, asked, taken):
     assert takes(pipe, **asked) == taken
-    assert takes(load(tiny_weights, "cpu"), **asked) == ("flow", asked.get("steps", 25), asked.get("guidance", 4.0))
+    assert takes(plain, **asked) == ("flow", asked.get("steps", 25), asked.get("guidance", 4.0))
 
 
-def test_the_flow_models_films_are_those_of_weights_without_few_steps(pipe, tiny_weights):
-    plain = frames_of(load(tiny_weights, "cpu"), steps=3)
-    assert np.array_equal(frames_of(pipe, steps=3, guidance=4.0), plain)
-    assert not np.array_equal(frames_of(pipe, steps=3), plain)
+def test_the_flow_models_films_are_those_of_weights_without_few_steps(pipe, plain):
+    film = frames_of(plain, steps=3)
+    assert np.array_equal(frames_of(pipe, steps=3, guidance=4.0), film)
+    assert not np.array_equal(frames_of(pipe, steps=3), film)
 
 
 def test_few_steps_have_their_guidance_folded_in(taken):
@@ -143,12 +154,14 @@ def test_what_shows_guidance_says_that_it_is_folded_in(taken):
     drawn = {part.get_text() for axes in charts.guidance_chart(few.steps).axes for part in axes.texts}
     assert drawn == {"no part without the prompt: guidance folded in"}
     assert not [part for axes in charts.guidance_chart(flow.steps).axes for part in axes.texts]
-    assert "guidance" in flow.explore().parts
+    live = explorers.explore_run(flow)
+    assert "guidance" in live.parts
+    live.close()
 
 
 def test_few_steps_can_be_looked_at(taken):
     few, _ = taken
-    live = few.explore()
+    live = explorers.explore_run(few)
     assert set(live.parts) == {"denoising", "attention", "latents", "schedule", "stages"}
     live["denoising"].set(step=3), live["attention"].set(step=2), live["schedule"].set(step=4)
     live.close()
@@ -156,9 +169,9 @@ def test_few_steps_can_be_looked_at(taken):
     assert pictures.step_sheet(few.steps[0]).size[0] > 100 and pictures.denoising(few.steps, n=6).size[0] > 100
 
 
-def test_a_pipeline_shows_its_few_step_network_if_it_has_one(pipe, tiny_weights):
+def test_a_pipeline_shows_its_few_step_network_if_it_has_one(pipe, plain):
     shown = displays.show_pipeline(pipe)["text/plain"]
-    assert "few_step" in shown and "few_step" not in displays.show_pipeline(load(tiny_weights, "cpu"))["text/plain"]
+    assert "few_step" in shown and "few_step" not in displays.show_pipeline(plain)["text/plain"]
 
 
 # --- tools ------------------------------------------------------------------------------------------
@@ -195,10 +208,10 @@ def test_tools_fill_gaps_in_few_steps_and_keep_what_is_known(pipe, film, make):
     lambda pipe, film, **how: tools.remix(pipe, film, "a storm", strength=0.5, **how),
     lambda pipe, film, **how: tools.blend(pipe, film, film, "waves", strength=0.5, **how)])
 @pytest.mark.parametrize("how, guidance", [({"steps": 4}, 4.0), ({"steps": 4, "guidance": 2.0}, 2.0)])
-def test_films_that_are_part_noised_walk_with_the_flow_model(pipe, tiny_weights, film, make, how, guidance):
+def test_films_that_are_part_noised_walk_with_the_flow_model(pipe, plain, film, make, how, guidance):
     take = make(pipe, film, **how)
     assert not any(step.folded or step.guidance != guidance for run in take.runs for step in run.steps)
-    assert torch.equal(take.latents, make(load(tiny_weights, "cpu"), film, **how).latents)
+    assert torch.equal(take.latents, make(plain, film, **how).latents)
 
 
 def test_a_remix_with_the_films_own_words_gives_it_back_and_at_1_the_film_of_the_prompt(pipe, film):
@@ -225,8 +238,9 @@ def test_a_reel_is_made_in_few_steps_and_a_preview_in_two(pipe):
     ([], "4 steps, guidance folded in"), (["--steps", "8"], "8 steps, guidance folded in"),
     (["--steps", "25"], "25 steps, guidance 4"), (["--guidance", "3"], "25 steps, guidance 3"),
     (["--negative", "dogs"], "25 steps, guidance 4")])
-def test_generate_tells_how_a_film_was_made(few_step_weights, tmp_path, monkeypatch, options, made):
+def test_generate_tells_how_a_film_was_made(pipe, few_step_weights, tmp_path, monkeypatch, options, made):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sorakit.pipeline.load", lambda *_: pipe)
     asked = ["generate", "a cat", "--seconds", "0.5", "--height", "80", "-o", "cat.gif", *options]
     result = CliRunner().invoke(app, [*asked, "--weights", str(few_step_weights), "--device", "cpu"],
                                 env={"COLUMNS": "200"})
