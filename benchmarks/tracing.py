@@ -37,16 +37,20 @@ class Unwatched:
 
 @contextlib.contextmanager
 def bare(pipe):
-    """The pipeline's transformer without probes, and with attention that asks nobody."""
+    """The pipeline's networks without probes, and with attention that asks nobody."""
     from sorakit.transformer import model
 
-    probes, attend = pipe.transformer.probes, model.attend
-    pipe.transformer.probes = Unwatched()
+    networks, attend = [network for network in (pipe.transformer, pipe.few_step) if network is not None], model.attend
+    probes = [network.probes for network in networks]
+    for network in networks:
+        network.probes = Unwatched()
     model.attend = lambda q, k, v, mask, see, name, batch: F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     try:
         yield
     finally:
-        pipe.transformer.probes, model.attend = probes, attend
+        model.attend = attend
+        for network, own in zip(networks, probes):
+            network.probes = own
 
 
 def seconds(work) -> float:

@@ -18,7 +18,7 @@ from sorakit.evaluation.referee import Referee
 from sorakit.pipeline import load
 from sorakit.transformer.model import Transformer
 from sorakit.types import Video
-from sorakit.views import charts, displays, explorers, pictures
+from sorakit.views import charts, displays, explorers, insides, pictures
 
 ASK = {"seconds": 0.5, "seed": 1, "height": 80}
 
@@ -162,11 +162,22 @@ def test_what_shows_guidance_says_that_it_is_folded_in(taken):
 def test_few_steps_can_be_looked_at(taken):
     few, _ = taken
     live = explorers.explore_run(few)
-    assert set(live.parts) == {"denoising", "attention", "latents", "schedule", "stages"}
+    assert "guidance" not in live.parts
+    assert set(live.parts) >= {"denoising", "attention", "latents", "schedule", "stages"}
     live["denoising"].set(step=3), live["attention"].set(step=2), live["schedule"].set(step=4)
     live.close()
     assert displays.show_run(few)["text/plain"].startswith("Run('a cat': 4 steps")
     assert pictures.step_sheet(few.steps[0]).size[0] > 100 and pictures.denoising(few.steps, n=6).size[0] > 100
+
+
+def test_the_few_step_network_is_looked_into_with_both_its_times(pipe, taken):
+    few, _ = taken
+    for step in few.steps:
+        said = insides.answer(pipe.few_step, few, step.index)
+        assert torch.allclose(said, step.x0, atol=1e-3)
+    sizes, into = insides.added(pipe.few_step, few, 1)
+    without_end, _ = insides.added(pipe.transformer, few, 1)
+    assert set(sizes) == set(without_end) and into.isfinite().all()
 
 
 def test_a_pipeline_shows_its_few_step_network_if_it_has_one(pipe, plain):

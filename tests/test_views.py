@@ -16,10 +16,39 @@ from PIL import Image
 
 import sorakit as sk
 from sorakit.latent.autoencoder import Autoencoder
-from sorakit.types import Brief, Conditioning, Element, Latents, Reason, Verdict, Video
-from sorakit.views import atlas, attach, charts, displays, explorers, pictures, register
-from sorakit.views.attention import Attention, attention, patch_at, patch_looks, patch_words, time_matrices, word_maps
-from sorakit.views.sheet import WIDTH, Layout, diverging, rising, sheet
+from sorakit.provenance import Provenance
+from sorakit.safety.verify import Finding
+from sorakit.safety.watermark import Detection
+from sorakit.synthesis.recipe import Synthesis
+from sorakit.tools.loop import loop
+from sorakit.tools.storyboard import Card, Storyboard
+from sorakit.transformer.model import Transformer
+from sorakit.types import Brief, Conditioning, DenoisingStep, Element, Latents, Reason, Verdict, Video
+from sorakit.views import (
+    atlas,
+    attach,
+    charts,
+    displays,
+    explore_models,
+    explore_words,
+    explorers,
+    insides,
+    pictures,
+    register,
+)
+from sorakit.views.attention import (
+    Attention,
+    attention,
+    patch_at,
+    patch_looks,
+    patch_words,
+    step_attention,
+    time_matrices,
+    word_maps,
+)
+from sorakit.views.explorer import png
+from sorakit.views.reading import chosen_marks, reading, wrapped
+from sorakit.views.sheet import WIDTH, Layout, diverging, font, rising, sheet
 
 ROOT = Path(__file__).parents[1]
 ASK = {"seconds": 0.5, "steps": 4, "seed": 3}
@@ -194,6 +223,36 @@ def test_frames_look_at_frames():
     assert np.array_equal(pointing("space").between_frames(), np.eye(3))
 
 
+def test_in_a_ring_the_last_frame_looks_at_the_first():
+    t, n, laid = 4, 6, 2
+    patches = (t + 2 * laid) * n
+    look = lambda kind, weights: step_attention(
+        DenoisingStep(0, 1.0, 0.5, *[torch.randn(1, 4, t, 2, 3)] * 5, None, 1.0, {f"blocks.0.{kind}": weights}),
+        f"blocks.0.{kind}")
+    next_frame = torch.eye(patches).roll(n, 1).expand(1, 2, -1, -1)
+    assert look("time", next_frame).between_frames() == pytest.approx(np.eye(t)[[1, 2, 3, 0]])
+    even = look("time", torch.full((1, 2, patches, patches), 1 / patches))
+    assert even.between_frames()[0] == pytest.approx([2 / 8] * 4)                     # each is there twice
+    own = torch.arange(t + 2 * laid).view(-1, 1, 1, 1) * torch.ones(1, 1, n, n)
+    assert look("space", own).weights[:, 0, 0, 0].tolist() == [2, 3, 4, 5]
+    words = torch.arange(patches).view(1, 1, -1, 1) * torch.ones(1, 1, 1, 5)
+    assert look("word", words).to_words()[0].ravel().tolist() == list(range(laid * n, (laid + t) * n))
+
+
+def test_attention_of_a_loop_is_shown_over_its_own_frames(pipe):
+    attach()
+    ring = loop(pipe, prompt="a red car on a highway", seconds=1, steps=2, keep="blocks.*.attention").run
+    for name in ring.steps[0].attention:
+        look = attention(ring, name)
+        assert look.shape == (4, 5, 9) and look.under.shape == (4, 80, 144, 3)
+        assert look.weights.sum(-1).numpy() == pytest.approx(1, abs=0.01)
+    look_at_ends = attention(ring, "blocks.1.time").between_frames()
+    assert look_at_ends[0, 3] > 0 and look_at_ends[3, 0] > 0
+    view = ring.explore()
+    view["attention"].set(name="blocks.1.time", frame=3)
+    view.close()
+
+
 def test_words_of_the_prompt_only(run):
     look = attention(run, "blocks.0.word", step=2)
     assert look.words[:6] == ("[summary]", "a", "red", "car", "on", "a")
@@ -243,7 +302,8 @@ def test_every_value_shows_itself_with_a_text_that_does_not_change(pipe, run, sh
                         "Step": lambda r: r.steps[1], "Record": lambda r: r.records["diffusion"],
                         "Difference": lambda r: r.diff(r.replay(at=1, edit=lambda x: x.flip(-1))),
                         "Transformer": lambda r: r.pipeline.transformer, "Chart": lambda r: charts.stages(r),
-                        "Autoencoder": lambda r: r.pipeline.autoencoder, "Pipeline": lambda r: r.pipeline,
+                        "Autoencoder": lambda r: r.pipeline.autoencoder, "Text": lambda r: r.pipeline.text_encoder,
+                        "Sampler": lambda r: r.pipeline.sampler, "Pipeline": lambda r: r.pipeline,
                         "Image": lambda r: pictures.channels(r.latents)}.items():
         data, _ = shell.display_formatter.format(value(run))
         text = data["text/plain"]
@@ -313,7 +373,7 @@ def test_what_was_changed_in_a_prompt_is_said_first():
 
 def test_a_run_without_its_pipeline_shows_itself_too(run, tmp_path):
     alone = type(run).load(run.save(tmp_path / "film.run"))
-    assert displays.show_run(alone)["image/png"] and len(explorers.explore_run(alone).parts) == 6
+    assert displays.show_run(alone)["image/png"] and len(explorers.explore_run(alone).parts) == 7
 
 
 def test_conditioning_of_long_and_of_empty_prompts_is_shown():
@@ -333,6 +393,8 @@ def ends(control) -> list:
         return [values[0], values[len(values) // 2], values[-1]]
     if isinstance(control, ipywidgets.Checkbox):
         return [False, True, True]
+    if isinstance(control, ipywidgets.Textarea):
+        return ["cat", control.value, "two lorries at dusk, no rain, " * 60]
     middle = control.min + (control.max - control.min) / 2
     return [control.min, type(control.value)(middle), control.max]
 
@@ -346,9 +408,17 @@ def every(run, pipe):
             "look": attention(run, "blocks.1.time").explore()}
 
 
-def test_explorers_draw_at_their_least_middle_and_greatest_values(run, pipe):
+def every_stage(run, pipe):
+    return {"brief": run.brief.explore(), "reader": pipe.prompt.explore(), "conditioning": run.conditioning.explore(),
+            **{f"text {name}": part for name, part in pipe.text_encoder.explore().parts.items()},
+            **{f"transformer {name}": part for name, part in pipe.transformer.explore(run).parts.items()},
+            **{f"autoencoder {name}": part for name, part in pipe.autoencoder.explore(run.video[:0.3]).parts.items()}}
+
+
+@pytest.mark.parametrize("parts", [every, every_stage])
+def test_explorers_draw_at_their_least_middle_and_greatest_values(run, pipe, parts):
     attach()
-    for name, explorer in every(run, pipe).items():
+    for name, explorer in parts(run, pipe).items():
         for place in range(3):
             values = {key: ends(control)[place] for key, control in explorer.controls.items()}
             explorer.set(**values)
@@ -357,7 +427,7 @@ def test_explorers_draw_at_their_least_middle_and_greatest_values(run, pipe):
             for _, value in getattr(control, "_options_full", ()):
                 explorer.set(**{key: value})
                 assert opened(explorer.picture.png).shape[1] == WIDTH, (name, key, value)
-        assert np.array_equal(opened(explorer.picture.png), opened(explorers.png(explorer.draw(**explorer.values))))
+        assert np.array_equal(opened(explorer.picture.png), opened(png(explorer.draw(**explorer.values))))
 
 
 def test_moving_a_control_changes_the_picture(run):
@@ -404,11 +474,172 @@ def test_a_closed_explorer_leaves_nothing(run, pipe):
     attach()
     alive = ipywidgets.widgets.widget._instances
     before = set(alive)
-    for value in (run, run.latents, run.video, run.steps[0], pipe.sampler):
+    for value in (run, run.latents, run.video, run.steps[0], pipe.sampler, run.brief, run.conditioning, pipe.prompt,
+                  pipe.text_encoder, pipe.transformer, pipe.autoencoder):
         view = value.explore()
         assert set(alive) > before and view._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
         view.close()
         assert set(alive) == before
+
+
+# --- words and models -------------------------------------------------------------------------------
+
+
+def test_what_is_typed_is_read_anew_and_a_refusal_is_said(pipe):
+    attach()
+    view = explore_words.explore_brief(pipe.prompt("a dog"), pipe.prompt)
+    before = view.picture.png
+    view.controls["prompt"].value = "a lorry on a foggy highway"
+    assert view.picture.png != before
+    assert np.array_equal(opened(view.picture.png), np.asarray(reading(pipe.prompt("a lorry on a foggy highway"))))
+    with pytest.raises(ValueError, match="prompt is empty"):
+        view.controls["prompt"].value = " "
+    assert "prompt is empty" in view.trouble.value
+
+
+def test_a_reading_marks_its_words_in_the_colours_of_their_roles():
+    brief = Brief("a dog in fog", tokens=("a", "dog"), elements=(Element("weather", "fog", (9, 12), 0.9),))
+    assert chosen_marks(brief) == [(9, 12, "weather")]
+    there = lambda picture: (np.asarray(picture)[:40] == np.array([0xd0, 0xd1, 0xff])).all(-1).any()
+    assert there(reading(brief)) and not there(reading(Brief("a dog in fog")))
+    many = [Element("mood", f"w{k}", (4 * k, 4 * k + 3), 0.5) for k in range(40)]
+    assert reading(Brief("abc " * 40, elements=tuple(many))).width == WIDTH
+    text = "one two three four"
+    lines = [text[a:b] for a, b in wrapped(text, font(15), font(15).getlength("one two"))]
+    assert lines == ["one two", "three", "four"] and wrapped("", font(15), 10) == [(0, 0)]
+
+
+def test_a_word_left_out_is_read_without_it(pipe):
+    encoder, prompt = pipe.text_encoder, "a red car on a highway"
+    conditioning = encoder(pipe.prompt(prompt))
+    again = explore_words.left_out(encoder, conditioning.tokens, 1)
+    assert torch.allclose(again, encoder.encode(["a car on a highway"])[0][0, :6], atol=1e-5)
+    view = explore_words.explore_conditioning(conditioning, encoder)
+    before = view.picture.png
+    view.set(without=2)
+    assert opened(view.picture.png).shape[0] > opened(before).shape[0]                # a chart of what moved below
+
+
+def test_who_looks_at_whom_adds_up_and_leads_to_what_the_encoder_gives(pipe, monkeypatch):
+    shown = []
+    monkeypatch.setattr(explore_words, "looked_at",
+                        lambda names, weights, title: shown.append(weights) or charts.looked_at(names, weights, title))
+    explore_words.who_looks(pipe.text_encoder, "a red car", 1, -1)
+    explore_words.who_looks(pipe.text_encoder, "cat", 0, 1)
+    assert shown[0].shape == (4, 4) and shown[0].sum(1) == pytest.approx(1) and shown[1].shape == (2, 2)
+    with pytest.raises(ValueError, match="prompt=' ' has no word"):
+        explore_words.two_prompts(pipe.text_encoder, " ", "a cat")
+
+
+def test_matrices_are_those_of_the_block(pipe):
+    block = pipe.transformer.blocks[1]
+    x = torch.randn(1, 5, 64)
+    q, k, v = block.qkv(x).chunk(3, -1)
+    found = insides.matrices(pipe.transformer, 1, "self")
+    assert torch.allclose(x @ found["keys"].T + block.qkv.bias[64:128], k, atol=1e-5)
+    assert torch.equal(insides.matrices(pipe.transformer, 1, "word")["out"], block.word_out.weight)
+    assert {name: tuple(m.shape) for name, m in insides.matrices(pipe.transformer, 0, "feed").items()} == {
+        "up": (192, 64), "down": (64, 192)}
+    with pytest.raises(ValueError, match="part='time' is not one of self, word, feed"):
+        insides.matrices(pipe.transformer, 0, "time")
+
+
+def test_what_sub_layers_add_is_what_changes_the_patches(pipe, run):
+    sizes, into = insides.added(pipe.transformer, run, 2)
+    seen = {}
+    with pipe.transformer.watch("*", lambda name, value: seen.update({name: value[0]})):
+        insides.answer(pipe.transformer, run, 2)
+    assert into.tolist() == pytest.approx([float(seen[k].square().mean().sqrt()) for k in ("embed", "blocks.0")])
+    with pipe.transformer.without("blocks.0.word", "blocks.0.feed"), \
+            pipe.transformer.watch("blocks.0", lambda name, value: seen.update(alone=value[0])):
+        insides.answer(pipe.transformer, run, 2)
+    alone = (seen["alone"] - seen["embed"]).square().mean(-1).sqrt().view(3, 5, 9)
+    assert torch.allclose(sizes["blocks.0.space"], alone, atol=1e-4)
+    assert set(sizes) == {f"blocks.{k}.{part}" for k, own in enumerate(("space", "time")) for part in
+                          (own, "word", "feed")}
+
+
+def test_the_answer_is_what_the_run_saw(pipe, run):
+    now = run.steps[1]
+    assert torch.allclose(insides.answer(pipe.transformer, run, 1), now.x - now.t * now.conditional, atol=1e-4)
+    ring = loop(pipe, prompt="a red car on a highway", seconds=1, steps=2).run
+    now = ring.steps[1]
+    assert torch.allclose(insides.answer(pipe.transformer, ring, 1), now.x - now.t * now.conditional, atol=1e-4)
+    assert insides.added(pipe.transformer, ring, 1)[0]["blocks.1.time"].shape == (4, 5, 9)
+
+
+def test_gates_are_those_of_the_forward_pass(pipe, run):
+    opened_by = insides.gates(pipe.transformer, [0.25, 0.75], run.conditioning.vectors[:1, 0], 5, 9)
+    assert opened_by.shape == (2, 2, 2)
+    model, words = pipe.transformer, run.conditioning.vectors[:1, :1]
+    condition = torch.nn.functional.silu(model.time_embedding(torch.tensor([[0.75]])) + words
+                                         + model.time_embedding.of_shape(5, 9, 8.0, words))
+    six = (model.modulation(condition) + model.blocks[1].bias).chunk(6, -1)
+    assert opened_by[:, 1, 1] == pytest.approx([float(six[k].abs().mean()) for k in (2, 5)], rel=1e-4)
+
+
+def test_a_channel_paints_its_patch_and_nothing_before_it():
+    torch.manual_seed(0)
+    eyes = Autoencoder(channels=8, width=8).eval().requires_grad_(False)              # its decoder still adds nothing
+    line, whole = insides.paints(eyes, 3, 2.0)
+    assert torch.allclose(line, whole, atol=1e-5) and line.shape == (5, 48, 48, 3)
+    patch = 2.0 * rearrange(eyes.to_patch.weight[:, 3], "(c t y x) -> t y x c", c=3, t=2, y=16)
+    assert torch.allclose(whole[1:3, 16:32, 16:32], patch, atol=1e-5)
+    assert not whole[0].any() and not line[:, :16].any()
+
+
+def test_a_film_is_taken_in_any_form_and_others_are_refused(pipe, run, unchecked):
+    same = explore_models.latents_of(run.latents, pipe.autoencoder)
+    assert torch.equal(same, explore_models.latents_of(run, pipe.autoencoder))
+    frames = run.video[:0.3]
+    assert explore_models.latents_of(frames, pipe.autoencoder).shape[:3] == (1, 8, 1 + (len(frames.frames) - 1) // 2)
+    with pytest.raises(ValueError, match="film is of type str; it takes a Video, Latents or a Run"):
+        explore_models.latents_of("film.mp4", pipe.autoencoder)
+    with pytest.raises(ValueError, match="film has latents of 4 channels; this autoencoder has 8"):
+        explore_models.latents_of(Latents(torch.zeros(1, 4, 2, 2, 2)), pipe.autoencoder)
+    with pytest.raises(ValueError, match="run has latents of 8 channels; this transformer takes 4"):
+        explore_models.explore_transformer(Transformer(4, 64, 2, 2), run)
+
+
+# --- displays of tools, recipes and findings --------------------------------------------------------
+
+
+def test_a_storyboard_shows_its_cards_in_time(shell):
+    red = np.full((40, 60, 3), (200, 20, 20), np.uint8)
+    board = Storyboard((Card(0, "a woman walks"), Card(2, "a unicorn", transition="cut"), Card(3, image=red),
+                        Card(3.5, image="not_there.png"), Card(4, video=Video(red[None], 8.0))), seconds=5)
+    data, _ = shell.display_formatter.format(board)
+    assert data["text/plain"].splitlines() == [
+        "Storyboard(5 s, 5 cards, 2 shots)", "  0 s: a woman walks", "  2 s, cut: a unicorn",
+        "  3 s, smooth: image (ndarray)", "  3.5 s, smooth: image not_there.png", "  4 s, smooth: video (Video)"]
+    shown = opened(base64.b64decode(data["image/png"]))
+    assert shown.shape[1] == WIDTH and (shown == red[0, 0]).all(-1).sum() > 2 * 100 * 100       # two pictures
+
+
+def test_a_recipe_shows_its_parts_in_order_and_then_what_they_took(shell):
+    recipe = Synthesis(sharpen=0.3, fps=16)
+    data, _ = shell.display_formatter.format(recipe)
+    assert data["text/plain"] == repr(recipe)
+    assert re.findall("Upscale|FrameRate|Sharpen|resize", data["text/html"]) == ["Upscale", "FrameRate", "Sharpen",
+                                                                                 "resize"]
+    recipe(np.zeros((3, 80, 144, 3), np.uint8), height=160)
+    data, _ = shell.display_formatter.format(recipe)
+    assert "seconds, last film" in data["text/html"] and data["text/plain"] == repr(recipe)
+
+
+def test_findings_and_reasons_say_what_was_found(shell):
+    text = lambda value: shell.display_formatter.format(value)[0]
+    reason = text(Reason("people", ("a <b>",), "classifier", 0.91, 0.8, "alter"))
+    assert reason["text/plain"] == "Reason(people in 'a <b>': classifier, 0.91 of at least 0.80; alter)"
+    assert "a &lt;b&gt;" in reason["text/html"] and "it fires from 0.80" in reason["text/html"]
+    mark = Detection(True, 1e-9, 0xab << 48 | 5, 0.5, 0.0, True, 2, 900)
+    assert text(mark)["text/plain"] == f"Detection({mark})" and "exchanged" in text(mark)["text/html"]
+    for finding, colour in ((Finding("a.mp4", Provenance(True, False, True), mark, True), "#2a9d8f"),
+                            (Finding("a.mp4", Provenance(True, True), mark, None), "#c0392b"),
+                            (Finding("a.mp4", Provenance(False), mark, None), "#b8860b")):
+        shown = text(finding)
+        assert finding.verdict.split(",")[0] in shown["text/html"] and colour in shown["text/html"]
+        assert shown["text/plain"] == str(finding)
 
 
 def test_sheets_keep_places_empty_and_hits_say_where():

@@ -1,17 +1,23 @@
 """How the values look in a notebook. The values know nothing of this; IPython is told, by the names of their types.
 
 Anything shown has a picture that also reads in a saved notebook and in print, and a text that never changes.
-`run.explore()`, and the same of a film, a step, latents and a sampler, are live.
+`run.explore()`, and the same of a film, a step, latents, a brief, conditioning and the stages themselves, are live.
 """
 
 from __future__ import annotations
 
-EXPLORERS = {  # type: the function of `explorers` that its `.explore()` calls
-    ("sorakit.run", "Run"): "explore_run",
-    ("sorakit.types", "DenoisingStep"): "explore_step",
-    ("sorakit.types", "Latents"): "explore_latents",
-    ("sorakit.types", "Video"): "explore_video",
-    ("sorakit.diffusion.sampler", "Sampler"): "explore_sampler",
+EXPLORERS = {  # type: the module of the views and the function in it that its `.explore()` calls
+    ("sorakit.run", "Run"): "explorers.explore_run",
+    ("sorakit.types", "Brief"): "explore_words.explore_brief",
+    ("sorakit.types", "Conditioning"): "explore_words.explore_conditioning",
+    ("sorakit.types", "DenoisingStep"): "explorers.explore_step",
+    ("sorakit.types", "Latents"): "explorers.explore_latents",
+    ("sorakit.types", "Video"): "explorers.explore_video",
+    ("sorakit.prompt.reader", "Reader"): "explore_words.explore_reader",
+    ("sorakit.latent.text", "TextEncoder"): "explore_words.explore_text_encoder",
+    ("sorakit.latent.autoencoder", "Autoencoder"): "explore_models.explore_autoencoder",
+    ("sorakit.transformer.model", "Transformer"): "explore_models.explore_transformer",
+    ("sorakit.diffusion.sampler", "Sampler"): "explorers.explore_sampler",
 }
 
 
@@ -33,15 +39,16 @@ def attach() -> None:
     """Give the values their `.explore()`."""
     from importlib import import_module
 
-    for (module, name), function in EXPLORERS.items():
-        getattr(import_module(module), name).explore = _explore(function)
+    for (module, name), home in EXPLORERS.items():
+        getattr(import_module(module), name).explore = _explore(home)
 
 
-def _explore(function: str):
+def _explore(home: str):
     def explore(self, *args, **options):
         """A live view: controls beside a picture. `.close()` on what it gives takes it away again."""
-        from sorakit.views import explorers
+        from importlib import import_module
 
-        return getattr(explorers, function)(self, *args, **options)
+        module, function = home.split(".")
+        return getattr(import_module(f"sorakit.views.{module}"), function)(self, *args, **options)
 
     return explore

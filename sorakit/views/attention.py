@@ -119,20 +119,40 @@ def attention(run: Run, name: str, step: int = -1) -> Attention:
     """
     if not -len(run.steps) <= step < len(run.steps):
         raise ValueError(f"step={step!r} is not there; this run has steps 0 to {len(run.steps) - 1}")
-    under = to_bytes(rearrange(run.frames[0, :, ::TIME], "c t h w -> t h w c"))
+    frames = run.frames[0, :, (run.frames.shape[2] - 1) % TIME::TIME]      # a ring has both frames of its first latent
+    under = to_bytes(rearrange(frames, "c t h w -> t h w c"))
     return step_attention(run.steps[step], name, words_of(run.conditioning), under)
 
 
 def step_attention(step: DenoisingStep, name: str, words: tuple[str, ...] = (),
                    under: UInt8[np.ndarray, "t h w 3"] | None = None) -> Attention:
-    """An attention that a step kept; without a film, over the principal components of its x0."""
+    """An attention that a step kept; without a film, over the principal components of its x0. That of a ring is
+    `unrolled`."""
     if name not in step.attention:
         kept = ", ".join(step.attention) or "none"
         raise ValueError(f"name={name!r} was not kept (kept: {kept}); trace with keep='{name}.attention'")
-    weights = step.attention[name].float()
+    shape = tuple(step.x.shape[2:])
+    weights = unrolled(step.attention[name].float(), name, shape)
     named = (*words, *[f"word {k}" for k in range(len(words), weights.shape[-1])])[:weights.shape[-1]]
     under = components(step.x0[:1]) if under is None else under
-    return Attention(name, weights, tuple(step.x.shape[2:]), named if name.endswith(".word") else (), under)
+    return Attention(name, weights, shape, named if name.endswith(".word") else (), under)
+
+
+def unrolled(weights: Float[Tensor, "f g q k"], name: str, shape: tuple[int, int, int]) -> Float[Tensor, "f2 g q2 k2"]:
+    """The attention of a ring. The model sees its latents with some of its end laid on before and of its beginning
+    after (`sorakit.tools.shot.Circular`): only the ring's own ask here, and what looks at a copy looks at the original.
+    Any other attention stays as it is."""
+    t, n = shape[0], shape[1] * shape[2]
+    laid, rest = divmod(weights.shape[0] * weights.shape[2] - t * n, 2 * n)            # on either side
+    if laid <= 0 or rest:
+        return weights
+    if name.endswith(".space"):
+        return weights[laid:laid + t]
+    weights = weights[:, :, laid * n:(laid + t) * n]
+    if name.endswith(".word"):
+        return weights
+    originals = torch.arange(-laid * n, (t + laid) * n) % (t * n)
+    return torch.zeros(*weights.shape[:3], t * n).index_add(3, originals, weights)
 
 
 def words_of(conditioning: Conditioning) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
@@ -188,21 +189,92 @@ def words_alike(conditioning: Conditioning) -> Chart:
     cosines = (unit @ unit.T).numpy()
     chart = Chart(f"Cosines of {len(names)} word vectors of width {vectors.shape[1]}", 3.9)
     left, right = chart.subplots(1, 2)
-    shown = left.imshow(cosines, cmap="viridis", vmin=min(0.99, float(cosines.min())), vmax=1)
-    size = 9 if len(names) <= 14 else 7 if len(names) <= 26 else 4.5
-    left.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=size)
-    left.set_yticks(range(len(names)), names, fontsize=size)
+    shown = matrix(left, cosines, names, names, vmin=min(0.99, float(cosines.min())), vmax=1)
     left.set_title("cosine of each two")
-    left.spines[["left", "bottom"]].set_visible(False)
-    left.tick_params(length=0)
     chart.colorbar(shown, ax=left, shrink=0.8).outline.set_visible(False)
     place = plane(vectors)
     right.scatter(*place.T, s=14)
     for name, (x, y) in zip(names, place):
-        right.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=size)
+        right.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=9 if len(names) <= 14 else 7)
     right.set(title="in the plane of two components", xticks=[], yticks=[])
     right.margins(0.18)
     return chart
+
+
+@look
+def near_words(names: Sequence[str], vectors: Float[Tensor, "n d"], word: int, most: int = 14) -> Chart:
+    """The cosine of each two of a prompt's words, and which are nearest to one of them."""
+    unit = torch.nn.functional.normalize(vectors, dim=-1)
+    table = (unit @ unit.T).numpy()
+    order = [k for k in table[word].argsort()[::-1].tolist() if k != word][:most]
+    chart = Chart(f"Words near {names[word]!r} of {len(names)}", max(3.9, 1 + 0.24 * len(order)))
+    left, right = chart.subplots(1, 2, width_ratios=(1.15, 1))
+    shown = matrix(left, table, names, names, vmin=min(0.99, float(table.min())), vmax=1)
+    left.add_patch(Rectangle((-0.5, word - 0.5), len(names), 1, fill=False, edgecolor=COLOURS[1], linewidth=2))
+    left.set_title("cosine of each two")
+    chart.colorbar(shown, ax=left, shrink=0.8).outline.set_visible(False)
+    ranked(right, [f"{k} {names[k]}" for k in order], table[word][order].tolist(), f"near {names[word]!r}", "{:.2f}")
+    return chart
+
+
+@look
+def moved_words(names: Sequence[str], moved: Sequence[float], without: str, most: int = 14) -> Chart:
+    """How far each vector moves when a word is left out: 1 - cosine."""
+    order = np.argsort(moved)[::-1][:most]
+    chart = Chart(f"How far words move without {without!r}", 0.8 + 0.24 * len(order))
+    ranked(chart.subplots(), [names[k] for k in order], [moved[k] for k in order],
+           f"without {without!r}: how far the others move, 1 - cosine", "{:.3f}")
+    return chart
+
+
+@look
+def compared(one: Sequence[str], two: Sequence[str], tables: Mapping[str, Float[Tensor, "n m"]]) -> Chart:
+    """Cosines of the words of one prompt (down) and another (across), in one table or more."""
+    chart = Chart(f"Cosines of {len(one)} and {len(two)} words", 4.4)
+    for axes, (title, table) in zip(chart.subplots(1, len(tables)), tables.items()):
+        matrix(axes, table.numpy(), one, two, vmin=0, vmax=1, written=len(one) * len(two) <= 110)
+        axes.set_title(title)
+    return chart
+
+
+@look
+def looked_at(names: Sequence[str], weights: Float[np.ndarray, "n n"], title: str) -> Chart:
+    """How much each word (row) looks at each other (column)."""
+    chart = Chart(title, 5.2)
+    axes = chart.subplots()
+    shown = matrix(axes, weights, names, names, vmin=0, written=len(names) <= 14)
+    axes.set_title(title)
+    chart.colorbar(shown, ax=axes, shrink=0.8).outline.set_visible(False)
+    return chart
+
+
+def matrix(axes, values: Float[np.ndarray, "n m"], rows: Sequence[str], columns: Sequence[str], written: bool = False,
+           **limits):
+    """A table of numbers as colours, with names; written, if each cell is to say its number."""
+    size = 9 if max(len(rows), len(columns)) <= 14 else 7 if max(len(rows), len(columns)) <= 26 else 4.5
+    shown = axes.imshow(values, cmap="viridis", aspect="auto", **limits)
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor", fontsize=size)
+    axes.set_yticks(range(len(rows)), rows, fontsize=size)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params(length=0)
+    if written:
+        middle = (shown.norm.vmin + shown.norm.vmax) / 2
+        for (y, x), value in np.ndenumerate(values):
+            axes.text(x, y, f"{value:.2f}".lstrip("0"), ha="center", va="center", fontsize=6.5,
+                      color="black" if value > middle else "white")
+    return shown
+
+
+def ranked(axes, names: Sequence[str], values: Sequence[float], title: str, form: str) -> None:
+    """A bar for each name, from the top down."""
+    bars = axes.barh(range(len(names)), values, height=0.65, color=COLOURS[0])
+    axes.bar_label(bars, [form.format(value) for value in values], padding=4, fontsize=8)
+    axes.set_yticks(range(len(names)), names)
+    lowest, highest = min(0, *values, 0), max(*values, 0, 1e-9)
+    axes.set(title=title, xticks=[], xlim=(lowest - 0.2 * highest if lowest < 0 else 0, 1.2 * highest))
+    axes.spines[["bottom", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+    axes.invert_yaxis()
 
 
 def shortened(text: str, most: int = 30) -> str:

@@ -72,6 +72,44 @@ def show_verdict(verdict) -> dict[str, str]:
                   markup="".join(lines) + notes(verdict.notes))
 
 
+def show_reason(reason) -> dict[str, str]:
+    """One part of a verdict: what was found, in which words, how sure it is and what the policy says."""
+    rows = [("found", reason.category), ("in the words", ", ".join(reason.words)), ("by", reason.fired),
+            ("score", f"{reason.score:.2f}; it fires from {reason.threshold:.2f}"), ("the policy says", reason.action)]
+    where = f" in {', '.join(map(repr, reason.words))}" if reason.words else ""
+    return bundle(f"Reason({reason.category}{where}: {_found_by(reason)}; {reason.action})", markup=_table(rows))
+
+
+def show_finding(finding) -> dict[str, str]:
+    """What is known of a file: the verdict, then what its manifest and its pixels say."""
+    colour = "#c0392b" if finding.agree is False or finding.provenance.changed else \
+        "#2a9d8f" if finding.genuine else "#b8860b"
+    rows = [("manifest", str(finding.provenance)), ("watermark", str(finding.watermark))]
+    rows += [("it says", str(finding.payload))] if finding.payload else []
+    rows += [("together", "the same film" if finding.agree else "different films")] if finding.agree is not None else []
+    head = f'<div style="border-left:.4em solid {colour};padding:.2em .8em"><b>{html.escape(finding.verdict)}</b></div>'
+    return bundle(str(finding), markup=head + _table(rows))
+
+
+def show_detection(detection) -> dict[str, str]:
+    """What was found of a watermark."""
+    rows = [("watermark", "found" if detection.found else "not found"), ("chance of that", f"{detection.p_value:.2g}")]
+    if detection.found:
+        payload = "cannot be read" if detection.payload is None else f"{detection.payload:016x}"
+        rows += [("payload", payload), ("bits put right", str(detection.corrected)),
+                 ("size", f"{detection.scale:.3g} of the marked film's"),
+                 ("turned by", f"{detection.angle:.1f} degrees"),
+                 ("left and right", "exchanged" if detection.flipped else "as they were")]
+    return bundle(f"Detection({detection})", markup=_table(rows))
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    """HTML of names and what they are; rows with nothing to say are left out."""
+    cell = lambda text, tag: f'<{tag} style="text-align:left;vertical-align:top">{html.escape(text)}</{tag}>'
+    return "<table>" + "".join(f"<tr>{cell(name, 'th')}{cell(what, 'td')}</tr>" for name, what in rows if what) \
+        + "</table>"
+
+
 def _found_by(reason) -> str:
     sure = f", {reason.score:.2f} of at least {reason.threshold:.2f}" if reason.fired == "classifier" else ""
     return reason.fired + sure
@@ -135,6 +173,37 @@ def show_video(video, text: str = "") -> None:
 def show_take(take) -> None:
     """The film that a tool made, as any film."""
     show_video(dataclasses.replace(take.video, notes=take.notes or take.video.notes), repr(take))
+
+
+def show_storyboard(board) -> dict[str, str]:
+    """Cards in time."""
+    from sorakit.views.board import board_sheet, how_to, named
+
+    shots = f"{len(board.shots)} shot{'s' * (len(board.shots) > 1)}"
+    lines = [f"Storyboard({board.seconds:g} s, {len(board.cards)} card{'s' * (len(board.cards) > 1)}, {shots})"]
+    for k, card in enumerate(board.cards):
+        given = [named(card)] if card.image is not None or card.video is not None else []
+        shown = "; ".join(filter(None, (card.text, *given)))
+        lines.append(f"  {card.at:g} s{', ' + how_to(board, k) if k else ''}: {shown}")
+    return bundle("\n".join(lines), picture=board_sheet(board))
+
+
+def show_synthesis(recipe) -> dict[str, str]:
+    """The parts in order, what each does, and what it took for the last film."""
+    from sorakit.synthesis.recipe import SHORT_SIDE, name_of
+
+    rows, costs = [], recipe.costs
+    for k, part in enumerate(recipe.parts, start=1):
+        what = " ".join((type(part).__doc__ or "").split()).split(". ")[0] if dataclasses.is_dataclass(part) else ""
+        rows.append((str(k), getattr(part, "__name__", repr(part)), what.rstrip("."), costs.get(name_of(part))))
+    rows.append((str(len(rows) + 1), f"resize, short side {recipe.size or SHORT_SIDE}", "To the size that is asked for",
+                 costs.get("resize")))
+    head = "<tr>" + "".join(f'<th style="text-align:left">{name}</th>' for name in
+                            ("", "part", "what it does", *["seconds, last film"] * bool(costs))) + "</tr>"
+    body = "".join("<tr>" + "".join(f'<td style="text-align:left">{html.escape(text)}</td>' for text in
+                                    (number, part, what, *["" if spent is None else f"{spent:.2f}"] * bool(costs)))
+                   + "</tr>" for number, part, what, spent in rows)
+    return bundle(repr(recipe), markup=f"<table>{head}{body}</table>")
 
 
 def show_reference(reference) -> dict[str, str]:
@@ -231,6 +300,24 @@ def show_autoencoder(model) -> dict[str, str]:
     return parameters(count, "Autoencoder")._repr_mimebundle_() | {"text/plain": text}
 
 
+def show_text_encoder(encoder) -> dict[str, str]:
+    from sorakit.views.charts import parameters
+
+    count, table = _parts(encoder.network, {"layers": "layer {}"}), encoder.words.vectors.shape
+    text = (f"TextEncoder({sum(count.values()):,} parameters: {len(encoder.network.layers)} layers over a table of "
+            f"{table[0]:,} fixed word vectors of width {table[1]})")
+    return parameters(count, "TextEncoder")._repr_mimebundle_() | {"text/plain": text}
+
+
+def show_sampler(sampler) -> dict[str, str]:
+    from sorakit.views.charts import schedule_chart
+
+    name = lambda choice: choice if isinstance(choice, str) else getattr(choice, "__name__", type(choice).__name__)
+    text = (f"Sampler({name(sampler.method)}, {sampler.steps_default} steps, shift {sampler.shift:g}, "
+            f"{name(sampler.guide)} guidance {sampler.guidance_default:g})")
+    return schedule_chart(sampler.steps_default, sampler.shift)._repr_mimebundle_() | {"text/plain": text}
+
+
 def _parts(model, lists: dict[str, str]) -> dict[str, int]:
     """Parameters of each part; those of lists one by one."""
     count: dict[str, int] = {}
@@ -271,12 +358,19 @@ BUNDLES = {
     ("sorakit.types", "Brief"): show_brief,
     ("sorakit.types", "Reference"): show_reference,
     ("sorakit.types", "Verdict"): show_verdict,
+    ("sorakit.types", "Reason"): show_reason,
+    ("sorakit.safety.verify", "Finding"): show_finding,
+    ("sorakit.safety.watermark", "Detection"): show_detection,
     ("sorakit.types", "Conditioning"): show_conditioning,
     ("sorakit.types", "Latents"): show_latents,
     ("sorakit.types", "DenoisingStep"): show_step,
     ("sorakit.run", "Run"): show_run,
     ("sorakit.run", "Record"): show_record,
     ("sorakit.run", "Difference"): show_difference,
+    ("sorakit.tools.storyboard", "Storyboard"): show_storyboard,
+    ("sorakit.synthesis.recipe", "Synthesis"): show_synthesis,
+    ("sorakit.diffusion.sampler", "Sampler"): show_sampler,
+    ("sorakit.latent.text", "TextEncoder"): show_text_encoder,
     ("sorakit.transformer.model", "Transformer"): show_transformer,
     ("sorakit.latent.autoencoder", "Autoencoder"): show_autoencoder,
     ("sorakit.pipeline", "Pipeline"): show_pipeline,

@@ -30,11 +30,18 @@ import sorakit as sk
 {pipe}
 run = pipe.trace("a red car on a highway at night", keep="blocks.*.attention", seconds=1.0, steps=4)
 run"""
-STILL = ("brief", "lorry", "film")
+STILL = ("brief", "lorry", "film", "board", "recipe")
+TYPED = {"reading": "a lorry in the snow at dusk", "text-two prompts": "a horse runs", "text-attention": "a horse runs"}
 CELLS = {"brief": "run.brief", "lorry": "pipe.prompt('a lorry on a highway at night')",
          "film": "pipe('a lorry on a highway at night', seconds=0.5, steps=2)",
          "run": "view = run.explore(); view", "latents": "run.latents.explore(pipe.autoencoder)",
-         "video": "run.video.explore()", "step": "run.steps[2].explore()", "sampler": "pipe.sampler.explore()"}
+         "video": "run.video.explore()", "step": "run.steps[2].explore()", "sampler": "pipe.sampler.explore()",
+         "reading": "run.brief.explore()", "words": "run.conditioning.explore(pipe.text_encoder)",
+         "text": "pipe.text_encoder.explore()", "transformer": "pipe.transformer.explore(run)",
+         "autoencoder": "pipe.autoencoder.explore(run.video)",
+         "board": "from sorakit.tools.storyboard import Card, Storyboard\n"
+                  "Storyboard((Card(0, 'a fox in the snow'), Card(2, 'a lake', transition='cut')), seconds=4)",
+         "recipe": "from sorakit.synthesis.recipe import Synthesis\nSynthesis.preset('cinema')"}
 
 
 def notebook(path: Path, weights: str | None) -> None:
@@ -106,7 +113,8 @@ def look(page: Page, out: Path, patience: float) -> list[str]:
 
 
 def move(page: Page, cell, title: str, out: Path, patience: float) -> list[str]:
-    """Move the first slider to its end and back, and click the picture of an attention."""
+    """Move the first slider to its end and back, choose the last of each list, type another prompt, and click the
+    picture of an attention."""
     explorer = cell.locator(".sorakit-explorer:visible").first
     picture = explorer.locator("img.sorakit-picture")
     picture.wait_for(timeout=patience)
@@ -131,7 +139,22 @@ def move(page: Page, cell, title: str, out: Path, patience: float) -> list[str]:
                 wrong.append(f"the slider's {key} changed nothing")
             if key == "End":
                 cell.screenshot(path=out / f"{title}-end.png")
-    if "attention" in title:
+    if title in TYPED:
+        before = source()
+        explorer.locator("textarea").first.fill(TYPED[title])
+        try:
+            changed(before)
+        except Exception:
+            wrong.append("typing changed nothing")
+    if title.startswith(("words", "transformer")):
+        for k in range(explorer.locator("select").count()):
+            before, choice = source(), explorer.locator("select").nth(k)
+            choice.select_option(index=choice.locator("option").count() - 1)
+            try:
+                changed(before)
+            except Exception:
+                wrong.append(f"list {k} changed nothing")
+    if title.endswith("attention") and title not in TYPED:
         before, box = source(), picture.bounding_box()
         picture.click(position={"x": box["width"] * 0.05, "y": box["height"] * 0.2})
         try:
