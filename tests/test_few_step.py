@@ -202,7 +202,7 @@ def few_step_store():
     return LatentStore([(torch.randn(8, 8, 3, 5, 9, generator=draw).half(),
                          torch.randint(5, 900, (8, 4, MAX_WORDS), generator=draw).short(),
                          torch.arange(MAX_WORDS).expand(8, 4, -1) < 6,
-                         torch.zeros(8, 3, 5, 9).half(), torch.ones(8))])
+                         torch.zeros(8, 3, 5, 9).half(), torch.zeros(8, 11).char(), torch.ones(8))])
 
 
 def test_before_training_the_student_is_the_flow_model(tiny_weights):

@@ -90,24 +90,34 @@ def test_clips_are_what_their_seed_says_and_never_held_out(data):
 
 def test_stills_are_the_first_frames_of_other_clips(data, autoencoder):
     """Still k of data seed 1 is the first frame of clip k of data seed 2; its latent is what that film begins with."""
+    from sorakit.evaluation.referee import KIND_NAMES
     from sorakit.latent.autoencoder import Autoencoder
     from sorakit.prompt.words import Words
     from sorakit.training.autoencoder import PRESETS, load_autoencoder, to_floats
-    from sorakit.training.flow import COMMON, cache_latents
+    from sorakit.training.flow import ATTRIBUTES, COMMON, cache_latents
     from sorakit.world.render import render
+    from sorakit.world.scene import DIRECTIONS, SETTINGS, TIMES
 
     eyes = Autoencoder(**PRESETS["nano"]).eval().requires_grad_(False)
     eyes.load_state_dict(load_autoencoder(autoencoder)[0])
     words = Words.load()
     store = cache_latents(eyes, words, data, 50, 50, seed=1)
     clip = render(scene_of(2, 7), *NATIVE_SIZES["16:9"], 2.0, 8.0)
-    (films, *_), (stills, ids, mask, inside, often) = store.buckets
+    (films, *_), (stills, ids, mask, inside, labels, often) = store.buckets
     assert torch.allclose(inside[7].float().mean(), torch.tensor(clip.subject_mask[0].mean()).float(), atol=1e-2)
     assert films.shape[2:] == (9, 5, 9) and stills.shape[2:] == (1, 5, 9) and len(stills) == 50
     whole = eyes.encode(to_floats(clip.frames))
     assert torch.allclose(whole[0, :, :1], stills[7].float(), atol=0.05)
     assert (ids[7].numpy() == words.encode(captions_of(scene_of(2, 7), 2, 7), 48)[0]).all()
     scenes = [scene_of(2, k) for k in range(50)]
+    for label, scene in zip(labels.tolist(), scenes):
+        said = dict(zip(ATTRIBUTES, label, strict=True))
+        assert SETTINGS[said["setting"]] == scene.setting and TIMES[said["time"]] == scene.time
+        if scene.subjects:
+            assert KIND_NAMES[said["kind"]] == scene.subjects[0].kind
+            assert DIRECTIONS[said["direction"]] == scene.subjects[0].direction
+        else:
+            assert said["kind"] == said["direction"] == said["count"] == -1
     plain = [scene.style == "natural" and scene.weather == "clear" and scene.mood == "neutral"
              and len(scene.subjects) < 2 for scene in scenes]
     common = [max([1.0, *(COMMON.get(subject.kind, 1.0) for subject in scene.subjects)]) for scene in scenes]
@@ -119,6 +129,24 @@ def test_stills_are_the_first_frames_of_other_clips(data, autoencoder):
     assert {shape[2] for shape in shapes} == {1, 5, 9}
     assert all(shape[0] == (16 if shape[2] == 1 else 2) for shape in shapes)
     assert 10 < sum(shape[2] == 1 for shape in shapes) < 30
+
+
+def test_helpers_learn_from_what_is_heard_and_where_it_is_and_do_not_change_the_film():
+    from sorakit.training.flow import ATTRIBUTES, FlowModel
+
+    torch.manual_seed(0)
+    model, films = FlowModel(8, 16, 64, 2, 2), torch.randn(3, 8, 2, 3, 4)
+    asked = films, torch.randn(3, 5, 16), torch.ones(3, 5, dtype=torch.bool)
+    noised = torch.zeros(3, 2, 3, 4, dtype=torch.bool), torch.randn_like(films), torch.rand(3)
+    inside, labels = torch.rand(3, 2, 3, 4), torch.zeros(3, len(ATTRIBUTES), dtype=torch.long)
+    alone, helped = (model(*asked, *noised, inside=a, labels=b) for a, b in ((None, None), (inside, labels)))
+    nothing = model(*asked, *noised, labels=labels - 1)                     # nothing to be heard
+    assert torch.equal(alone, nothing) and helped > alone + 0.5
+    (helped - alone).backward()
+    for weight in (model.heard.weight, model.where.weight, model.text.embed.weight, model.transformer.embed.weight):
+        assert weight.grad.abs().sum() > 0
+    assert model.transformer.out.down.weight.grad is None or not model.transformer.out.down.weight.grad.any()
+    assert not model.transformer.probes.active
 
 
 def test_products_in_bf16_are_those_in_fp32_but_for_rounding():

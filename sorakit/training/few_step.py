@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from ..device import autocast, pick_device
 from ..diffusion.flow import draw_known
-from ..diffusion.sampler import Sampler, shifted
+from ..diffusion.sampler import WHERE_IT_HELPS, Sampler, shifted
 from ..latent.autoencoder import Autoencoder
 from ..latent.text import TextEncoder
 from ..prompt.words import Words
@@ -148,11 +148,11 @@ class Guide:
                 continue
             seed, k = (int(number) for number in path.stem.split("-")[-2:])
             draw = torch.Generator().manual_seed(seed * 1_000_003 + k)
-            x0, ids, mask, _ = store.batch(batch, draw, still_share)
+            x0, ids, mask, *_ = store.batch(batch, draw, still_share)
             known = draw_known((len(x0), *x0.shape[2:]), draw).to(x0.device)
             mask = mask & (torch.rand(len(x0), 1, generator=draw) >= DROP_CAPTION).to(x0.device)
             noise = torch.randn(x0.shape, generator=draw).to(x0)
-            walker = Sampler(method="dpmpp_2m")
+            walker = Sampler(method="dpmpp_2m", interval=WHERE_IT_HELPS)
             steps = list(walker.steps(self.teacher, noise, self.asked(ids, mask), x0, known, guidance=self.guidance,
                                       steps=SUBSTEPS * max(STEPS)))
             x = torch.stack([step.x for step in steps[::SUBSTEPS]] + [steps[-1].x_next])

@@ -13,12 +13,14 @@ from einops import reduce
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from .. import videofile
 from ..device import autocast, pick_device
 from ..diffusion.flow import RectifiedFlow, draw_known
 from ..diffusion.sampler import Sampler
+from ..evaluation.referee import KIND_NAMES, SCENE_PARTS, SUBJECT_PARTS
 from ..latent.autoencoder import SPACE, TIME, Autoencoder
 from ..latent.text import MAX_WORDS, CaptionTransformer
 from ..prompt.words import Words
@@ -43,23 +45,45 @@ PLAIN = 3.0              # how much more often a plain scene is learned from, an
 COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 2.0, "woman": 3.0, "car": 2.0, "dancer": 2.0, "seagull": 5.0,
           "planet": 1.5}
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
+WHERE = 0.5              # how much it counts to say where subjects are, after half of the blocks
+HEARD = 0.05             # and how much to say each attribute of the scene from the caption's summary
+ATTRIBUTES = {"kind": len(KIND_NAMES), **{part: len(names) for part, names in (SUBJECT_PARTS | SCENE_PARTS).items()}}
 LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
         "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
         "waves on a beach with seagulls", "a dancer on a stage", "a forest at dawn", "a black cat in snow")
 
 
 class FlowModel(nn.Module):
-    """The two networks that learn together."""
+    """The two networks that learn together, and two helpers that do not ship.
+
+    From the patches' vectors after half of the blocks, `where` says how much of each lies inside a subject; from the
+    caption's summary, `heard` says each attribute of the scene. Whether a dog runs to the left or to the right hardly
+    changes the mean of all films of dogs of all colours in all places: without these nobody listens to such words
+    (docs/decisions.md).
+    """
 
     def __init__(self, channels: int, word_width: int, width: int, depth: int, heads: int):
         super().__init__()
         self.text = CaptionTransformer(word_width, width, heads)
         self.transformer = Transformer(channels, width, depth, heads)
+        self.where, self.half_way = nn.Linear(width, 1), f"blocks.{depth // 2 - 1}"
+        self.heard = nn.Linear(width, sum(ATTRIBUTES.values()))
 
-    def forward(self, latents, vectors, mask, known, noise, t, weight=None):
+    def forward(self, latents, vectors, mask, known, noise, t, weight=None, inside=None, labels=None):
         words, word_mask = self.text(vectors, mask)
-        return RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight,
-                                    channel_weight(self.transformer))
+        seen = []
+        with self.transformer.watch(self.half_way, lambda name, tokens: seen.append(tokens)):
+            loss = RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight,
+                                        channel_weight(self.transformer))
+        if inside is not None:
+            said = self.where(F.rms_norm(seen[0], seen[0].shape[-1:])).squeeze(-1).float()       # (b, n)
+            loss = loss + WHERE * F.binary_cross_entropy_with_logits(said, inside.flatten(1).clamp(0, 1))
+        if labels is not None:
+            parts = self.heard(words[:, 0]).float().split(list(ATTRIBUTES.values()), 1)
+            for part, label in zip(parts, labels.unbind(1)):
+                known = (label >= 0).sum().clamp_min(1)
+                loss = loss + HEARD * F.cross_entropy(part, label, ignore_index=-1, reduction="sum") / known
+        return loss
 
 
 def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/flow",
@@ -95,7 +119,8 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     before = {}
     if start:
         weights = load_weights(start)
-        model.load_state_dict({name: value for name, value in weights.flow.items() if not name.startswith("few_step.")})
+        given = {name: value for name, value in weights.flow.items() if not name.startswith("few_step.")}
+        model.load_state_dict({**model.state_dict(), **given})
         before = {"before": weights.card["flow_training"]}
     half = half and device.type == "cpu"
     if half:
@@ -104,14 +129,15 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
 
     def step(n: int):
         draw = torch.Generator().manual_seed(seed * 1_000_003 + n)
-        latents, ids, mask, inside = store.batch(batch, draw, still_share)
+        latents, ids, mask, inside, labels = store.batch(batch, draw, still_share)
         films = len(latents)
         known, t = draw_known((films, *latents.shape[2:]), draw), RectifiedFlow().times(films, draw)
         weight = subject_weight(inside, t.to(device))
         mask = mask & (torch.rand(films, 1, generator=draw) >= DROP_CAPTION).to(device)
         noise = torch.randn(latents.shape, generator=torch.Generator(device).manual_seed(draw.initial_seed()),
                             device=device)
-        mine = (v[rank::ranks].to(device) for v in (latents, table[ids], mask, known, noise, t, weight))
+        mine = (v[rank::ranks].to(device) for v in (latents, table[ids], mask, known, noise, t, weight, inside,
+                                                 labels))
         with autocast(device):
             return model(*mine), len(range(rank, films, ranks))
 
@@ -122,7 +148,10 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
              "flow_training": {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "clips_seen": loop.clips,
                                "different_clips": clips, "different_stills": stills, "batch": batch,
                                "data_seed": seed, "device": device.type, **before}}
-    return save_weights(Path(out) / "weights", eyes.state_dict(), loop.averaged(), card) if rank == 0 else Path(out)
+    if rank:
+        return Path(out)
+    ships = {name: value for name, value in loop.averaged().items() if not name.startswith(("where.", "heard."))}
+    return save_weights(Path(out) / "weights", eyes.state_dict(), ships, card)
 
 
 def channel_weight(transformer: Transformer) -> torch.Tensor:
@@ -163,7 +192,7 @@ def optimisers(model: FlowModel, half: bool = False) -> list[torch.optim.Optimiz
 class LatentStore:
     """Latents and caption tokens in memory, bucketed by shape."""
 
-    # of each shape: latents fp16, ids, mask, each patch's share inside subjects fp16, how often each is drawn
+    # of each shape: latents fp16, ids, mask, each patch's share inside subjects fp16, labels, how often each is drawn
     buckets: list[tuple[torch.Tensor, ...]]
 
     def scale(self) -> torch.Tensor:
@@ -175,8 +204,8 @@ class LatentStore:
         return LatentStore([tuple(tensor.to(device) for tensor in bucket) for bucket in self.buckets])
 
     def batch(self, size: int, draw: torch.Generator, still_share: float = 1 / 16):
-        """Films of one shape: latents (b, c, t, h, w), ids (b, l), mask (b, l) and the patches' share inside subjects
-        (b, t, h, w).
+        """Films of one shape: latents (b, c, t, h, w), ids (b, l), mask (b, l), the patches' share inside subjects
+        (b, t, h, w) and labels (b, a) as `labels_of` gives them.
 
         A share of the batches is of stills, 8 times as many; most others are of the films' first halves: more scenes
         for the same computing, and the model learns that films have different lengths.
@@ -185,7 +214,7 @@ class LatentStore:
         still, first_half = still < still_share, first_half < 0.75
         buckets = [bucket for bucket in self.buckets if still or bucket[0].shape[2] > 1]
         lengths = torch.tensor([float(len(bucket[0])) for bucket in buckets])
-        latents, ids, mask, inside, often = buckets[int(torch.multinomial(lengths, 1, generator=draw))]
+        latents, ids, mask, inside, labels, often = buckets[int(torch.multinomial(lengths, 1, generator=draw))]
         size = 8 * size if still else size
         pick = torch.multinomial(often.cpu(), size, replacement=True, generator=draw)
         words = torch.randint(ids.shape[1], (size,), generator=draw)
@@ -193,7 +222,8 @@ class LatentStore:
         pick, words = pick.to(latents.device), words.to(latents.device)
         ids, mask = ids[pick, words].long(), mask[pick, words]
         longest = int(mask.sum(1).max())
-        return latents[pick, :, :frames].float(), ids[:, :longest], mask[:, :longest], inside[pick, :frames].float()
+        return (latents[pick, :, :frames].float(), ids[:, :longest], mask[:, :longest], inside[pick, :frames].float(),
+                labels[pick].long())
 
 
 def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int, stills: int = 0, *, seed: int,
@@ -225,11 +255,22 @@ def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int,
         captions = [text for i, scene in enumerate(scenes) for text in captions_of(scene, seed + still, first + i)]
         ids, mask = (torch.from_numpy(x).view(len(scenes), -1, MAX_WORDS) for x in words.encode(captions, MAX_WORDS))
         shard = {"z": load_file(latents)["z"], "ids": ids.short(), "mask": mask, "inside": shares_inside(path),
+                 "labels": torch.tensor([labels_of(scene) for scene in scenes]).char(),
                  "often": torch.tensor([how_often(scene) for scene in scenes])}
         shapes.setdefault(tuple(shard["z"].shape[1:]), []).append(shard)
     return LatentStore([tuple(torch.cat([shard[key] for shard in shards]) for key in ("z", "ids", "mask", "inside",
-                                                                                            "often"))
+                                                                                            "labels", "often"))
                         for shards in shapes.values()])
+
+
+def labels_of(scene: Scene) -> list[int]:
+    """Of a scene and its first kind of subject the number of each of ATTRIBUTES, -1 for what is not there."""
+    numbers = [-1] * (1 + len(SUBJECT_PARTS))
+    if scene.subjects:
+        first = scene.subjects[0]
+        numbers = [KIND_NAMES.index(first.kind),
+                   *(values.index(getattr(first, part)) for part, values in SUBJECT_PARTS.items())]
+    return numbers + [values.index(getattr(scene, part)) for part, values in SCENE_PARTS.items()]
 
 
 def how_often(scene: Scene) -> float:
