@@ -80,7 +80,7 @@ def test_the_flow_models_films_are_those_of_weights_without_few_steps(pipe, plai
 def test_few_steps_have_their_guidance_folded_in(taken):
     few, flow = taken
     assert [(step.folded, step.guidance, step.unconditional) for step in few.steps] == 4 * [(True, 1.0, None)]
-    assert not any(step.folded or step.unconditional is None for step in flow.steps)
+    assert not any(step.folded for step in flow.steps) and flow.steps[0].unconditional is not None
     assert "guidance folded in" in repr(few.steps[0]) and "guidance 3" in repr(flow.steps[0])
 
 
@@ -216,12 +216,13 @@ def test_tools_fill_gaps_in_few_steps_and_keep_what_is_known(pipe, film, make):
 
 
 @pytest.mark.parametrize("make", [
-    lambda pipe, film, **how: tools.remix(pipe, film, "a storm", strength=0.5, **how),
-    lambda pipe, film, **how: tools.blend(pipe, film, film, "waves", strength=0.5, **how)])
+    lambda pipe, film, **how: tools.remix(pipe, film, "a storm", strength=0.9, **how),
+    lambda pipe, film, **how: tools.blend(pipe, film, film, "waves", strength=0.9, **how)])
 @pytest.mark.parametrize("how, guidance", [({"steps": 4}, 4.0), ({"steps": 4, "guidance": 2.0}, 2.0)])
 def test_films_that_are_part_noised_walk_with_the_flow_model(pipe, plain, film, make, how, guidance):
     take = make(pipe, film, **how)
-    assert not any(step.folded or step.guidance != guidance for run in take.runs for step in run.steps)
+    assert not any(step.folded for run in take.runs for step in run.steps)
+    assert all(run.steps[0].guidance == guidance for run in take.runs)
     assert torch.equal(take.latents, make(plain, film, **how).latents)
 
 
