@@ -28,7 +28,7 @@ def world() -> None:
     write(large, 3, "world_720.jpg")
 
 
-def films(weights: str, steps: int, guidance: float) -> None:
+def films(weights: str, steps: int | None, guidance: float | None) -> None:
     """A row a prompt, a pair of frames (half a second in and at a second and a half) for each of the seeds 0 to 7."""
     import sorakit as sk
     from sorakit.training.flow import LOOK
@@ -57,8 +57,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["world", "films"])
     parser.add_argument("--weights", default="nano")
-    parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--steps", type=int, help="25 are of the flow model, where the weights know few steps as well")
+    parser.add_argument("--guidance", type=float)
     arguments = parser.parse_args()
     if arguments.what == "world":
         world()

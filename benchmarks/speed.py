@@ -81,8 +81,8 @@ def film(pipe, weights: str) -> Iterator[tuple]:
 
 def cost(pipe) -> Iterator[tuple]:
     pipe(PROMPT, steps=2)
-    for steps in (5, 10, 25, 50):
-        yield f"{steps} steps", timed(lambda steps=steps: pipe(PROMPT, steps=steps), 3)
+    for steps in (1, 2, 4, 8, 25, 50):
+        yield pipe.planned(steps), timed(lambda steps=steps: pipe(PROMPT, steps=steps), 3)
     for seconds in (1, 2, 4, 8):
         yield f"{seconds} s of film", timed(lambda seconds=seconds: pipe(PROMPT, seconds=seconds), 3)
     for height in (240, 432, 720, 1080):
@@ -165,10 +165,9 @@ def page(pipe, weights: str) -> Iterator[str]:
     yield (f"Weights `{weights}`, {pipe.device.type}, {device}, {os.cpu_count()} cores, torch {torch.__version__} with "
            f"{torch.get_num_threads()} threads, {time.strftime('%Y-%m-%d')}. Medians. "
            f"Again: `python benchmarks/speed.py --weights {weights} --out docs/speed.md`.\n")
-    steps = pipe.plan(None, None)[2]
     for title, head, rows in (
         ("The drawn world", ("17 frames each", "clips a second and core"), world()),
-        (f"A film, {steps} steps with guidance, 432 x 768", ("", "seconds"), film(pipe, weights)),
+        (f"A film, {pipe.planned()}, 432 x 768", ("", "seconds"), film(pipe, weights)),
         ("What it depends on", ("", "seconds"), cost(pipe)),
         ("Against the limit", ("", "GFLOP/s", "of the product"), limit(pipe)),
         ("Against diffusers", ("", "", "parameters", "seconds"), peers(pipe)),

@@ -43,7 +43,8 @@ from sorakit.world.scene import Scene, Subject
 SIZE = dict(zip(("height", "width"), NATIVE_SIZES["16:9"]))
 STRENGTHS = (0.0, *tools.STRENGTHS.values(), 1.0)
 LONG = 20.0
-STEPS = 12                                       # where the weights do not know few steps
+STEPS = 12                                       # of the flow model: where the weights do not know few steps, and of
+PART_NOISED = ("remix", "blend")                 # these, which walk with it in any case
 DOCS = Path(__file__).parents[1] / "docs"
 MARKS = "<!-- measured: from here", "<!-- measured: to here -->"
 EXAMPLES = {                                     # the seed's two, as (source, prompt, style, part of the scene: value)
@@ -93,7 +94,7 @@ def remix(bench: Bench) -> Rows:
                 "layout": layout(frames, film.frames), "motion": flow_agreement(frames, film.frames),
                 "darker": float(film.frames.mean() - frames.mean())}
             for strength in STRENGTHS:
-                take = tools.remix(bench.pipe, film, prompt, style=style, strength=strength, seed=k, **bench.how)
+                take = tools.remix(bench.pipe, film, prompt, style=style, strength=strength, seed=k, **bench.part)
                 frames = to_bytes(decode(bench.pipe, take.latents))
                 rows.append({"of": f"{name}, {named(strength)}", **measured(frames),
                              **bench.seen(take.video.frames, asked)})
@@ -113,7 +114,7 @@ def let_go(bench: Bench, film: Video, prompt: str, strength: float, seed: int) -
     source = read(bench.pipe, "film", film)
     free = np.zeros(source.latents[:, 0].shape, bool)
     timeline = Timeline(source.format, source.latents, torch.from_numpy(free), ((0, prompt),), source.latents, strength)
-    return to_bytes(decode(bench.pipe, fill(bench.pipe, timeline, seed=seed, **bench.how)[0]))
+    return to_bytes(decode(bench.pipe, fill(bench.pipe, timeline, seed=seed, **bench.part)[0]))
 
 
 @benchmark
@@ -161,7 +162,7 @@ def blend(bench: Bench) -> Rows:
         words = f"{describe(scene)}, then {describe(other)}"
         fade = np.linspace(0, 1, len(a.frames))[:, None, None, None]
         plain = ((1 - fade) * a.frames + fade * b.frames).round().astype(np.uint8)
-        take = tools.blend(bench.pipe, a, b, words, seed=k, **bench.how)
+        take = tools.blend(bench.pipe, a, b, words, seed=k, **bench.part)
         for name, frames in (("blend", to_bytes(decode(bench.pipe, take.latents))), ("cross-fade", plain)):
             middle = len(frames) // 2
             rows.append({"of": name,
@@ -173,12 +174,13 @@ def blend(bench: Bench) -> Rows:
 
 @benchmark
 def long(bench: Bench) -> Rows:
-    """20 s in windows (half of the steps), against the same scene drawn for as long: from the first two seconds to the
-    last two, change of the mean colour in levels, layout as of remix, cosine of the referee's view of the subject, and
-    whether place and time of day are still read as the same."""
+    """20 s in windows (of half of the steps, but 4 at least), against the same scene drawn for as long: from the first
+    two seconds to the last two, change of the mean colour in levels, layout as of remix, cosine of the referee's view
+    of the subject, and whether place and time of day are still read as the same."""
     rows = []
     for k, scene in enumerate(bench.scenes):
-        made = tools.reel(bench.pipe, describe(scene), LONG, seed=k, steps=max(1, bench.how["steps"] // 2))
+        steps = min(bench.how["steps"], max(4, bench.how["steps"] // 2))
+        made = tools.reel(bench.pipe, describe(scene), LONG, seed=k, steps=steps)
         films = {"generated": np.stack(list(made.native())),
                  "drawn": render(scene, *NATIVE_SIZES["16:9"], LONG, NATIVE_FPS).frames}
         for name, frames in films.items():
@@ -288,6 +290,7 @@ class Bench:
     def __init__(self, pipe: Pipeline, films: int, steps: int | None):
         self.pipe, self.films = pipe, films
         self.how = {"steps": steps or (4 if pipe.few_step is not None else STEPS)}
+        self.part = {"steps": steps or STEPS}                # of films that are part-noised
         self.scenes: Sequence[Scene] = scenes_to_ask(films, held_out=False)
         try:
             from sorakit.evaluation.referee import Referee
@@ -491,10 +494,11 @@ def main() -> None:
             SHEETS[name](pipe, {"steps": asked.steps} if asked.steps else {}, asked.out)
     else:
         bench = Bench(pipe, asked.films, asked.steps)
-        about = {"weights": asked.weights, "sha256": card_of(asked.weights), "films": asked.films, **bench.how,
+        about = {"weights": asked.weights, "sha256": card_of(asked.weights), "films": asked.films,
                  "referee": bench.referee is not None, "threads": torch.get_num_threads()}
         for name in (bar := tqdm([name for name in BENCHMARKS if name in (asked.only or BENCHMARKS)])):
             bar.set_description(name)
+            about |= bench.part if name in PART_NOISED else bench.how
             if not asked.again and all(kept.get(name, {}).get(key) == value for key, value in about.items()):
                 continue
             started = time.perf_counter()

@@ -86,7 +86,8 @@ def generate(
         film = reel(pipe, prompt, seconds, image=image, aspect=aspect, height=height, width=width, seed=seed,
                     negative=negative, steps=steps, guidance=guidance, progress=stages, **at_once)
         done = film.save(output, codec=codec, progress=stages)
-        show(done.path, done.count, done.fps, done.height, done.width, stages, seed, film.notes)
+        made = f"seed {seed}, {pipe.planned(steps, guidance, negative)}"
+        show(done.path, done.count, done.fps, done.height, done.width, stages, made, film.notes)
 
 
 @app.command(help="Tell where a film comes from: who signed it, whether it was changed since, and what its watermark "
@@ -133,8 +134,7 @@ def evaluate(
     seeds: Annotated[int, typer.Option(help="Films of each prompt.")] = 2,
     films: Annotated[int, typer.Option(help="In each list of prompts, all seeds together.")] = 100,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("docs"),
-    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
-    guidance: Annotated[float | None, typer.Option(help="How hard the prompt pulls.")] = None,
+    steps: Steps = None, guidance: Guidance = None,
     batch: Annotated[int, typer.Option(help="Films at a time.")] = 8,
     data: Data = Path("checkpoints/data"),
     referee: Annotated[Path | None, typer.Option(help="Folder of a referee that you trained. [dim]The one that ships."

@@ -19,11 +19,12 @@ Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu. [dim]The bes
 Weights = Annotated[str | None, typer.Option(help="nano, base, or a folder with weights. [dim]The best that ships for "
                                                   "the device.[/dim]")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to: .mp4, .webm, .mov, .webp or .gif.")]
-Negative = Annotated[str, typer.Option(help="What to steer away from.")]
+Negative = Annotated[str, typer.Option(help="What to steer away from. [dim]Takes 25 steps, if not said.[/dim]")]
 Seed = Annotated[int, typer.Option(help="Another seed, another film; the same seed, the same film.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps: more are slower and finer. [dim]4 with few-step "
-                                                "weights, else 25.[/dim]")]
-Guidance = Annotated[float | None, typer.Option(help="How hard the prompt pulls. [dim]4, if not given.[/dim]")]
+                                                "weights, unless guided or steered away; else 25.[/dim]")]
+Guidance = Annotated[float | None, typer.Option(help="How hard the prompt pulls. [dim]Folded into few-step weights; "
+                                                     "else 4. A number takes 25 steps, if not said.[/dim]")]
 NewAspect = Annotated[str | None, typer.Option(help="16:9, 9:16, 1:1, 4:3, 3:4, 21:9 or any up to 4:1. [dim]16:9, "
                                                     "unless a preset has another.[/dim]")]
 Height = Annotated[int | None, typer.Option(help="Pixels.")]
@@ -179,13 +180,12 @@ def saved(stages: Stages, save: Callable[[Path], Path], output: Path) -> Path:
     return path
 
 
-def show(path: Path, count: int, fps: float, height: int, width: int, stages: Stages, seed: int | None = None,
+def show(path: Path, count: int, fps: float, height: int, width: int, stages: Stages, made: str = "",
          notes: tuple[str, ...] = ()) -> None:
     """Where a film is, what it measures and what took how long."""
     stages.bars.stop()
     say.print(f"{path}", style="bold", markup=False)
-    made = "" if seed is None else f", seed {seed}"
-    say.print(f"{count / fps:.1f} s, {count} frames of {height} x {width}{made}")
+    say.print(", ".join(filter(None, (f"{count / fps:.1f} s", f"{count} frames of {height} x {width}", made))))
     for note in notes:
         say.print(note, markup=False)
     say.print(" · ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.took.items()), style="dim")

@@ -320,7 +320,8 @@ def working(*asked, given: tuple[Path | None, ...] = (), **finish):
 
 def save_and_show(take, output: Path, stages, seed: int | None, video=None) -> None:
     video = video or take.video
-    show(saved(stages, video.save, output), len(video.frames), video.fps, video.height, video.width, stages, seed,
+    show(saved(stages, video.save, output), len(video.frames), video.fps, video.height, video.width, stages,
+         "" if seed is None else f"seed {seed}",
          tuple(dict.fromkeys((*take.notes, *take.video.notes))))
 
 

@@ -56,6 +56,7 @@ class Pipeline:
     device: torch.device
     load_seconds: float = 0.0
     few_step: Transformer | None = None     # 4 as well, taught to need few steps, with the prompt's pull built in
+    teacher: Transformer | None = None      # of few_step, which does not stand for any other transformer
     limits: Any = None               # how long, how large and how many films may be: a `tools.Plan` or `tools.Ledger`
 
     @torch.no_grad()
@@ -67,16 +68,17 @@ class Pipeline:
 
         Args:
             prompt: may be left out with an image; it is then made from what the image shows, and said in `notes`.
-            negative: what guidance steers away from.
+            negative: what guidance steers away from; takes the flow model, 25 steps unless said.
             image: the first frame: a path, a PIL image or a uint8 array (h, w, 3).
             video: is for the tools, as what is to become of it has to be said: `remix`, `extend` and others.
             seconds: length, up to 10; models draw 1 + 2k frames at 8 a second, and the nearest such length is made.
                 `sorakit.tools.reel` makes longer films.
             aspect: "16:9", "9:16", "1:1", "4:3", "21:9" or any other up to 4:1; by default that of `synthesis`, else
                 "16:9".
-            steps: denoising steps; more are slower and finer. By default 4 with weights that know few steps, else 25.
-            guidance: how hard the prompt pulls; 1 is no more than the model would by itself. By default what few-step
-                weights were taught, else 4.
+            steps: denoising steps; more are slower and finer. By default 4 with weights that know few steps, else 25;
+                more than 8 take the flow model.
+            guidance: how hard the prompt pulls; 1 is no more than the model would by itself. A number takes the flow
+                model; by default what few-step weights were taught, else 4.
             height, width: of the film in pixels; a height alone keeps the aspect. By default the short side has what
                 `synthesis` says, 432 unless changed.
 
@@ -125,16 +127,28 @@ class Pipeline:
 
     def plan(self, steps: int | None, guidance: float | None, negative: str = ""):
         """Sampler, network, steps and guidance: few steps where the weights know them and nothing is asked for that
-        only the flow model can do, nor is it alone looked into. Raises ValueError for numbers outside of their range.
+        only the flow model can do, nor was the sampler or the flow model changed, nor is it looked into more than the
+        few-step one. Raises ValueError for numbers outside of their range.
         """
         check_number("steps", 1 if steps is None else steps, 1, 1000, numbers.Integral)
         check_number("guidance", 1 if guidance is None else guidance, 0, 30)
-        as_shipped = (self.sampler.method, self.sampler.guide) == (SAMPLER.method, SAMPLER.guide)
-        plain = as_shipped and guidance is None and not negative and (steps is None or steps <= 8)
-        if self.few_step and plain and (self.few_step.probes.active or not self.transformer.probes.active):
+        plain = guidance is None and not negative and (steps is None or steps <= 8)
+        if self.few_step and plain and self.as_taught():
             return dataclasses.replace(self.sampler, method="few_step"), self.few_step, steps or 4, 1.0
         return (self.sampler, self.transformer, steps or self.sampler.steps_default,
                 self.sampler.guidance_default if guidance is None else guidance)
+
+    def planned(self, steps: int | None = None, guidance: float | None = None, negative: str = "") -> str:
+        """The same in words."""
+        sampler, _, steps, guidance = self.plan(steps, guidance, negative)
+        how = "guidance folded in" if sampler.method == "few_step" else f"guidance {guidance:g}"
+        return f"{steps} {'step' if steps == 1 else 'steps'}, {how}"
+
+    def as_taught(self) -> bool:
+        """Whether the few-step network stands for the flow model still: neither it nor the sampler was replaced, and no
+        more is looked into it than into the few-step one."""
+        same = self.sampler == SAMPLER and self.transformer is self.teacher
+        return same and len(self.few_step.probes.active) >= len(self.transformer.probes.active)
 
     def within(self, seconds: float, height: int, width: int, films: int = 1):
         """A context in which such a film is made: it counts if it is made, and is refused if it is over the limits."""
@@ -226,6 +240,7 @@ def load(weights: str | Path | None = None, device: str | None = None, **safety)
         device=place,
         few_step=Transformer.from_weights(stored, "few_step").to(place) if "few_step" in stored.card else None,
     )
+    pipeline.teacher = pipeline.transformer
     pipeline.text_encoder.network.to(place)
     pipeline.load_seconds = time.perf_counter() - started
     return pipeline

@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sorakit import types
+from sorakit.diffusion.sampler import schedule
 from sorakit.types import Brief, Conditioning, DenoisingStep, Latents, Verdict, Video
 
 STAGES = ("prompt", "screen", "text", "known", "diffusion", "decode", "synthesis", "release")
@@ -111,7 +112,9 @@ class Run:
 
         Args:
             from_: a stage of STAGES. What it gave goes through edit(value) -> value.
-            at: with from_="diffusion", the step to go on from: edit is given x_t of that step, (1, c, t, h, w).
+            at: with from_="diffusion", the step to go on from: edit is given x_t of that step, (1, c, t, h, w). What
+                follows has the run's own steps; of a change that takes the flow model where the run had few-step
+                weights, or the other way round, it has those of the new one from there on.
             patch: names of the transformer's intermediates and the run to take them from, at each step the same step's;
                 that run must have kept them (`keep=`).
             changes: other values of what a call takes (guidance=7.0, height=720); they count in the stages that follow.
@@ -136,8 +139,7 @@ class Run:
                 recorder.taken[from_] = dataclasses.replace(record, output=edit(record.output))
         else:
             x = self.steps[at].x
-            recorder.resume = at, self.steps[:at], edit(x) if edit else x, [*(s.t for s in self.steps[at:]),
-                                                                           self.steps[-1].t_next]
+            recorder.resume = at, self.steps, edit(x) if edit else x
         recorder.patch = _checked_patch(patch or {}, self.pipeline.transformer)
         return Run.record(self.pipeline, recorder.keep, {**self.request, **changes}, recorder)
 
@@ -197,7 +199,7 @@ class Recorder:
         self.records: dict[str, Record] = {}
         self.steps: list[DenoisingStep] = []
         self.taken: dict[str, Record] = {}                  # outputs of an earlier run, instead of work
-        self.resume: tuple | None = None                    # step, steps before it, x, times that are left
+        self.resume: tuple | None = None                    # step to go on from, all that there were, and x there
         self.patch: Mapping[str, Run] = {}
         self._seen: dict[str, Tensor] = {}                  # of the step that is being worked out
 
@@ -213,10 +215,12 @@ class Recorder:
         if name == "diffusion":
             options["callback"] = self._step
             if self.resume:
-                at, self.steps, x, times = self.resume
-                options = {"began": args[1], **options, "times": times, "first": at}
-                self.steps, args = list(self.steps), (args[0], x, *args[2:])
-                options.pop("steps")
+                at, steps, x = self.resume
+                options = {"began": args[1], **options, "first": at}
+                planned, options["times"] = options.pop("steps"), [*(s.t for s in steps[at:]), steps[-1].t_next]
+                if steps[at].folded != (stage.method == "few_step"):
+                    options["times"] = [steps[at].t, *(t for t in schedule(planned, stage.shift) if t < steps[at].t)]
+                self.steps, args = steps[:at], (args[0], x, *args[2:])
         with _memory(self.pipeline.device) as memory:
             started = time.perf_counter()
             value = stage(*args, **options)

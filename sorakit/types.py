@@ -268,14 +268,19 @@ class DenoisingStep:
     x0: Float[Tensor, "b c t h w"]               # the film that this velocity points to
     x_next: Float[Tensor, "b c t h w"]
     conditional: Float[Tensor, "b c t h w"]      # velocity with the prompt
-    unconditional: Float[Tensor, "b c t h w"] | None   # without it (None when guidance is 1)
+    unconditional: Float[Tensor, "b c t h w"] | None   # without it (None when guidance is 1 or folded in)
     guidance: float
     attention: dict[str, Tensor] = field(default_factory=dict)      # "blocks.3.time": (frames or 1, heads, queries,
     activations: dict[str, Tensor] = field(default_factory=dict)    # keys); "blocks.3.feed": ...: what a trace keeps
+    folded: bool = False                         # of few-step weights, which have learned guidance: `guidance` is 1
+
+    @property
+    def guided(self) -> str:
+        """How the prompt pulled, in words."""
+        return "guidance folded in" if self.folded else f"guidance {self.guidance:g}"
 
     def __repr__(self):
-        return (f"DenoisingStep({self.index}: t {self.t:.3f} to {self.t_next:.3f}, {_shape(self.x)}, "
-                f"guidance {self.guidance:g})")
+        return f"DenoisingStep({self.index}: t {self.t:.3f} to {self.t_next:.3f}, {_shape(self.x)}, {self.guided})"
 
 
 @dataclass(frozen=True)

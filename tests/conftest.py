@@ -76,3 +76,19 @@ def tiny_weights(tmp_path_factory):
     flow = {f"text.{name}": value for name, value in text.state_dict().items()}
     flow |= {f"transformer.{name}": value for name, value in transformer.state_dict().items()}
     return save_weights(tmp_path_factory.mktemp("weights") / "tiny", autoencoder.state_dict(), flow, card)
+
+
+@pytest.fixture(scope="session")
+def few_step_weights(tiny_weights, tmp_path_factory):
+    """The same with a student beside the flow model, which has learned nothing, and not the same nothing."""
+    from sorakit.transformer.model import Transformer
+    from sorakit.weights import load_weights, save_weights
+
+    weights = load_weights(tiny_weights)
+    student = Transformer(**weights.card["transformer"], two_times=True)
+    torch.manual_seed(1)
+    for weight in student.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    flow = weights.flow | {f"few_step.{name}": value for name, value in student.state_dict().items()}
+    card = weights.card | {"few_step": {"guidance": 4.0, "steps": 4}}
+    return save_weights(tmp_path_factory.mktemp("weights") / "few_step", weights.autoencoder, flow, card)

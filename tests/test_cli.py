@@ -68,7 +68,7 @@ def test_generate_prints_where_the_film_is_and_what_each_stage_took(run, tmp_pat
     result = run(PROMPT, "--steps", "1", "--seconds", "0.5", "-o", "dog.gif")
     where, what, stages = result.stdout.strip().splitlines()
     assert where == str(tmp_path / "dog.gif")
-    assert what == "0.6 s, 5 frames of 432 x 768, seed 0"
+    assert what == "0.6 s, 5 frames of 432 x 768, seed 0, 1 step, guidance 4"
     assert re.fullmatch(r"load [\d.]+ s · sample [\d.]+ s · finish [\d.]+ s", stages)
 
 

@@ -17,8 +17,7 @@ from sorakit.safety.verify import some_frames, verify
 from sorakit.safety.watermark import embed
 from sorakit.synthesis.finish import enlarge, output_size, to_bytes
 from sorakit.synthesis.recipe import Synthesis
-from sorakit.transformer.model import Transformer
-from sorakit.weights import WeightsError, load_weights, save_weights
+from sorakit.weights import WeightsError, load_weights
 
 PROMPT = "a golden retriever runs through a field"
 
@@ -278,22 +277,3 @@ def test_output_sizes_are_even_and_of_the_aspect(aspect, height):
     h, w = output_size(aspect, height)
     x, y = map(int, aspect.split(":"))
     assert h % 2 == w % 2 == 0 and abs(w - h * x / y) <= 1 and h in (height, h if height is None else -1)
-
-
-def test_few_step_weights_are_used_unless_something_else_is_asked_for(tiny_weights, tmp_path):
-    flow = load_weights(tiny_weights)
-    network = Transformer(**flow.card["transformer"], two_times=True)
-    torch.manual_seed(1)
-    for weight in network.parameters():
-        torch.nn.init.normal_(weight, std=0.1)
-    student = {f"few_step.{name}": value for name, value in network.state_dict().items()}
-    both = load(save_weights(tmp_path / "both", flow.autoencoder, flow.flow | student,
-                                flow.card | {"few_step": {"steps": 4}}), "cpu")
-    ask = {"seconds": 0.5, "seed": 1}
-    run = both.trace("a cat", **ask)
-    assert len(run.steps) == 4 and run.steps[0].unconditional is None
-    made = lambda pipe, **asked: pipe.trace("a cat", **ask, steps=3, **asked).records["synthesis"].output.frames
-    plain = made(load(tiny_weights, "cpu"))                          # before the watermark, which names the weights
-    assert np.array_equal(made(both, guidance=4.0), plain)
-    assert not np.array_equal(made(both), plain)
-    assert len(both.trace("a cat", **ask, negative="dogs").steps) == 25

@@ -114,7 +114,7 @@ class Sampler:
             at = At(x, t, t_next, velocity, x - t * velocity, past, lambda x, t, k=k: look(x, t, t, k)[0],
                     functools.partial(fresh, t))
             step = DenoisingStep(k, t, t_next, x, velocity, at.x0, torch.where(where, known, solve(at)),
-                                 conditional, unconditional, scale)
+                                 conditional, unconditional, scale, folded=few)
             change, x = (yield step), step.x_next
             if change is not None:
                 change = change if isinstance(change, Change) else Change(x=change)

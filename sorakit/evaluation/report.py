@@ -65,7 +65,8 @@ def evaluate(weights: str | Path = "nano", prompts: str | Sequence[Scene] = "bot
         seeds: films of each prompt.
         films: in each list of prompts, all seeds together; scenes of your own are all taken.
         out: nothing is written if None.
-        steps, guidance: the sampler's own, if not given.
+        steps, guidance: as of a call of the pipeline: few steps where the weights know them, unless steps are more
+            than 8 or guidance is given. The report says which.
         data: folder of the training clips, for the nearest of them; left out where it has none.
         referee: one that was loaded, or a folder with its weights; by default the one that ships.
         progress: called with (what, done, in all).
@@ -95,9 +96,10 @@ def evaluate(weights: str | Path = "nano", prompts: str | Sequence[Scene] = "bot
         parts[name] = _part(pipe, referee, scenes, seeds, _remember_renders(referee, others, progress), training,
                             progress, steps=steps, guidance=guidance, batch=batch)
     if out is not None:
-        cost = {"steps": steps or pipe.sampler.steps_default,
-                "guidance": pipe.sampler.guidance_default if guidance is None else guidance}
-        write(parts, out, about(weights, seed, pipe.device) | cost | {"referee": referee.accuracy})
+        sampler, _, taken, scale = pipe.plan(steps, guidance)
+        how = {"made": pipe.planned(steps, guidance), "steps": taken,
+               "guidance": None if sampler.method == "few_step" else scale}
+        write(parts, out, about(weights, seed, pipe.device) | how | {"referee": referee.accuracy})
     return parts
 
 
@@ -236,10 +238,11 @@ def as_markdown(parts: dict[str, Part], about: dict) -> str:
     """The report as a page: tables of shares with 95% intervals and of measures, and how to make it again."""
     which = next(iter(parts)) if len(parts) == 1 else "both"
     training = about["training"] or {}
+    guided = "" if about["guidance"] is None else f" --guidance {about['guidance']:g}"
     lines = ["# How good the films are", "",
              f"Weights `{about['weights']}` (sha256 {about['weights_hash']}"
              + (f", {training['clips_seen']:,} clips seen" if "clips_seen" in training else "") + "), "
-             f"{about['steps']} steps, guidance {about['guidance']:g}, seed {about['seed']}, {about['date']}. "
+             f"{about['made']}, seed {about['seed']}, {about['date']}. "
              f"{about['machine']}.", "",
              "Films of two seconds, 16:9, asked for in one sentence that says everything, and read back by the referee "
              "(`sorakit/evaluation/referee.py`). Percent of the films that are right, with 95% intervals. Ceiling: the "
@@ -272,7 +275,8 @@ def as_markdown(parts: dict[str, Part], about: dict) -> str:
               "![Shares of films that are right](benchmark.png)", "",
               "![Films, first and last frames; a green edge where the whole scene is right](benchmark_films.jpg)", "",
               f"Again: `sorakit evaluate --weights {about['weights']} --prompts {which} --seeds "
-              f"{next(iter(parts.values())).seeds} --films {len(next(iter(parts.values())).films)} --out docs`", ""]
+              f"{next(iter(parts.values())).seeds} --films {len(next(iter(parts.values())).films)} "
+              f"--steps {about['steps']}{guided} --out docs`", ""]
     return "\n".join(lines)
 
 

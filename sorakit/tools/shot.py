@@ -89,7 +89,9 @@ class Guided(Pipeline):
 
     @classmethod
     def of(cls, pipe: Pipeline, given: Given) -> Guided:
-        return cls(**{f.name: getattr(pipe, f.name) for f in dataclasses.fields(Pipeline)}, given=given)
+        """Few steps are taught from noise on, so that a film that is part-noised is left to the flow model."""
+        made = cls(**{f.name: getattr(pipe, f.name) for f in dataclasses.fields(Pipeline)}, given=given)
+        return made if given.start is None else dataclasses.replace(made, few_step=None)
 
     def stages(self, do, prompt, *, negative="", seed=0, steps=None, guidance=None) -> Video:
         latents, verdict = self.sample(do, prompt, negative=negative, seed=seed, steps=steps, guidance=guidance)

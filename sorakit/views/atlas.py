@@ -57,7 +57,7 @@ RUN = (  # attribute of a run, its axes, what it is
     ("known", "", "latents that are given, and where; None without an image"),
     ("steps[i].x", "b c t h w", "x_t, what went into the step"),
     ("steps[i].conditional", "b c t h w", "velocity with the prompt"),
-    ("steps[i].unconditional", "b c t h w", "velocity without it"),
+    ("steps[i].unconditional", "b c t h w", "velocity without it; None without guidance and of few-step weights"),
     ("steps[i].velocity", "b c t h w", "velocity after guidance"),
     ("steps[i].x0", "b c t h w", "the film that it points to"),
     ("steps[i].x_next", "b c t h w", "x_t of the next step"),
@@ -97,6 +97,8 @@ def page(preset: str = "nano") -> str:
         *table(("name", "axes", "shape", "what it is"),
                [(f"`{name}`", axes(name), shape, INTERMEDIATES[name]) for name, shape in shapes.items()]), "",
         "## In a run", "",
+        "With weights that know few steps, a plain `pipe.trace(prompt)` has four steps of `pipe.few_step`, which has",
+        "the same names; guidance is folded into it. `steps=25` or a guidance takes `pipe.transformer`.", "",
         "`run = pipe.trace(prompt)`; `run.records[stage]` has the same by stage, with inputs, seconds and memory.", "",
         *table(("name", "axes", "shape", "what it is"),
                [(f"`run.{name}`", letters, shown(follow(run, name)), what) for name, letters, what in RUN]), ""])

@@ -154,6 +154,9 @@ def guidance_chart(steps: Sequence[DenoisingStep]) -> Chart:
     left.legend()
     right.plot([k for k, _ in split], [size(step.conditional - step.unconditional) for _, step in split],
                color=COLOURS[1])
+    if not split:
+        right.text(0.5, 0.5, f"no part without the prompt: {steps[0].guided}", ha="center", transform=right.transAxes,
+                   color="#777777")
     right.set(title="the prompt's pull: with - without", ylim=(0, None), xlim=left.get_xlim())
     by_step(left, right)
     return chart

@@ -330,7 +330,8 @@ def _parts(model, lists: dict[str, str]) -> dict[str, int]:
 
 STAGE_WORDS = (("1", "prompt", "a request to a Brief"), ("2", "text_encoder", "words to vectors"),
                ("2", "autoencoder", "frames to latents and back"), ("3", "sampler", "noise to latents, step by step"),
-               ("4", "transformer", "which way each latent moves"), ("5", "synthesis", "frames to a film"),
+               ("4", "transformer", "which way each latent moves"),
+               ("4", "few_step", "the same, taught to need few steps"), ("5", "synthesis", "frames to a film"),
                ("6", "safety", "what may be made, and its mark"))
 
 
@@ -338,6 +339,8 @@ def show_pipeline(pipeline) -> dict[str, str]:
     rows = []
     for number, name, what in STAGE_WORDS:
         stage = getattr(pipeline, name)
+        if stage is None:                                    # weights that do not know few steps
+            continue
         network = getattr(stage, "network", stage)
         weights = sum(p.numel() for p in network.parameters()) if hasattr(network, "parameters") else 0
         rows.append((number, f"pipe.{name}", type(stage).__name__, what, f"{weights:,}" if weights else ""))

@@ -89,8 +89,8 @@ def explore_without(model: Transformer, run: Run) -> Explorer:
         apart = changed(one, two)
         titles = ["with it", f"without {name}", f"apart by {apart.mean():.1f}"]
         return sheet([[one, two, rising(apart, 60.0)]], [titles], (),
-                     f"x0 of step {step}, t = {run.steps[step].t:.2f}, latent frame {frame}, with the prompt, without "
-                     "guidance; bright is 60 of 255",
+                     f"x0 of step {step}, t = {run.steps[step].t:.2f}, latent frame {frame}, with the prompt, "
+                     f"{'without guidance' if model.end is None else 'guidance folded in'}; bright is 60 of 255",
                      cv2.INTER_NEAREST if autoencoder is None else cv2.INTER_CUBIC)
 
     return Explorer(draw, {"name": sub_layers(model), "step": slider("step", len(run.steps) - 1, len(run.steps) // 2),

@@ -15,7 +15,7 @@ from sorakit.views.attention import Attention, attention, patch_at, patch_looks,
 from sorakit.views.charts import schedule_chart, stacked, stages, words_chart
 from sorakit.views.explore_words import explore_conditioning
 from sorakit.views.explorer import Explorer, Explorers, check, slider
-from sorakit.views.pictures import changed, colours_of, components, decoded, mixed, preview
+from sorakit.views.pictures import changed, colours_of, components, decoded, mixed, preview, split
 from sorakit.views.sheet import Layout, beside, diverging, rising, sheet
 
 BRIGHT = 40.0       # grey levels of 255, of what changed: the same at each step, so that steps can be compared
@@ -59,7 +59,7 @@ def denoising_state(steps: list[DenoisingStep], autoencoder, step: int, frame: i
     film = show(now.x0)
     change = changed(film, show(steps[max(0, step - 1)].x0))
     tiles, titles = [show(now.x), film], [f"x_t, t = {now.t:.3f}", "x0, where it points"]
-    caption = f"step {now.index}, latent frame {frame}"
+    caption = f"step {now.index}, latent frame {frame}" + ("; guidance is folded in" if now.folded else "")
     if len(steps) > 1:
         tiles.append(rising(change, BRIGHT))
         titles.append(f"changed by {change.mean():.1f}" if step else "no step before to change from")
@@ -70,9 +70,7 @@ def denoising_state(steps: list[DenoisingStep], autoencoder, step: int, frame: i
 
 def explore_guidance(steps: list[DenoisingStep], autoencoder=None) -> Explorer:
     """The film that a step would point to with any guidance scale (classifier-free, from its own two parts)."""
-    steps = [step for step in steps if step.unconditional is not None]
-    if not steps:
-        raise ValueError("these steps have no part without the prompt: guidance was 1; sample with guidance above 1")
+    steps = split(steps)
     frames = steps[0].x.shape[2]
     scale = widgets.FloatSlider(steps[0].guidance, min=0, max=12, step=0.25, description="guidance")
     return Explorer(lambda step, frame, scale: guidance_state(steps, autoencoder, step, frame, scale),

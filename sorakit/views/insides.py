@@ -122,12 +122,14 @@ def network_of(run: Run, model: Transformer):
 
 @torch.no_grad()
 def answer(model: Transformer, run: Run, step: int) -> Float[Tensor, "1 c t h w"]:
-    """What the model says to x_t of a step, with the prompt and without guidance: the film that this points to."""
+    """What the model says to x_t of a step, with the prompt and without guidance, unless that is folded in: the film
+    that this points to."""
     now, (_, mask), words = run.steps[step], run.known, run.conditioning
     x = now.x[:1]
     times = torch.full((1, *x.shape[2:]), now.t, device=x.device)
     times = times if mask is None else times.masked_fill(mask[:1], 0.0)
-    velocity = network_of(run, model)(x, times, words.vectors[:1], words.mask[:1])
+    more = {} if model.end is None else {"span": times * (1 - now.t_next / now.t)}       # of few-step weights
+    velocity = network_of(run, model)(x, times, words.vectors[:1], words.mask[:1], **more)
     return x - times[:, None] * velocity
 
 
@@ -145,8 +147,10 @@ def added(model: Transformer, run: Run, step: int
     if mask is not None:
         times = times.masked_fill(mask[:1, torch.arange(-laid, t + laid) % t], 0.0)
     words = run.conditioning.vectors[:1, :1]
-    condition = F.silu(model.time_embedding(times.flatten(1)) + words
-                       + model.time_embedding.of_shape(h, w, 8.0, words))
+    when = model.time_embedding(times.flatten(1))
+    if model.end is not None:
+        when = when + model.end(model.time_embedding.waves((times * now.t_next / now.t).flatten(1)))
+    condition = F.silu(when + words + model.time_embedding.of_shape(h, w, 8.0, words))
     size = lambda value: value.square().mean(-1).sqrt().unflatten(0, (-1, h, w))[laid:laid + t].cpu()
     sizes, into = {}, []
     for block, before in zip(model.blocks, ["embed", *(block.name for block in model.blocks)]):

@@ -102,11 +102,9 @@ def guidance(steps: Sequence[DenoisingStep], autoencoder=None, n: int = 6, *, wh
              frame: int | None = None) -> Image.Image:
     """The film that each step points to with the prompt and without it, where the two differ, and after guidance.
 
-    Raises ValueError for steps without guidance (1), which have no part without the prompt.
+    Raises ValueError for steps that have no part without the prompt (see `split`).
     """
-    steps = [step for step in steps if step.unconditional is not None]
-    if not steps:
-        raise ValueError("these steps have no part without the prompt: guidance was 1; sample with guidance above 1")
+    steps = split(steps)
     picked = [steps[k] for k in chosen(len(steps), n)]
     film = lambda step, velocity: colours_of(step.x - step.t * velocity, autoencoder, whole, steps[-1].x0)
     show = lambda step, velocity: _frame(film(step, velocity), frame)
@@ -120,6 +118,17 @@ def guidance(steps: Sequence[DenoisingStep], autoencoder=None, n: int = 6, *, wh
                  _smooth(autoencoder))
 
 
+def split(steps: Sequence[DenoisingStep]) -> list[DenoisingStep]:
+    """The steps that have a part without the prompt. Raises ValueError if none has, as guidance was 1 or is folded in.
+    """
+    found = [step for step in steps if step.unconditional is not None]
+    if not found:
+        raise ValueError("these steps have no part without the prompt: " + (
+            "guidance is folded into few-step weights; sample with steps=25 or guidance=4 to see it"
+            if steps[0].folded else "guidance was 1; sample with guidance above 1"))
+    return found
+
+
 def step_sheet(step: DenoisingStep, autoencoder=None, n: int = 6) -> Image.Image:
     """One step over the frames of the film. Without an autoencoder, the colours are the principal components of x0."""
     x = step.x[:1]
@@ -131,7 +140,7 @@ def step_sheet(step: DenoisingStep, autoencoder=None, n: int = 6) -> Image.Image
         apart = size(step.conditional - step.unconditional)
         rows.append(list(rising(apart))), labels.append("the prompt's pull")
     return sheet(rows, [[f"latent frame {k}" for k in frames]], labels,
-                 f"step {step.index}: t {step.t:.3f} to {step.t_next:.3f}, guidance {step.guidance:g}",
+                 f"step {step.index}: t {step.t:.3f} to {step.t_next:.3f}, {step.guided}",
                  _smooth(autoencoder))
 
 
