@@ -104,14 +104,17 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
 
 
 class Student(nn.Module):
-    """The flow model with a second time, under the name by which its weights are kept."""
+    """The flow model with a second time, under the name by which its weights are kept; or the student that the weights
+    have already, which goes on."""
 
     def __init__(self, weights):
         super().__init__()
         self.few_step = Transformer(**weights.card["transformer"], two_times=True)
         flow = {name.removeprefix("transformer."): value for name, value in weights.flow.items()
                 if name.startswith("transformer.")}
-        self.few_step.load_state_dict({**self.few_step.state_dict(), **flow})
+        before = {name.removeprefix("few_step."): value for name, value in weights.flow.items()
+                  if name.startswith("few_step.")}
+        self.few_step.load_state_dict({**self.few_step.state_dict(), **flow, **before})
 
 
 def rates(student: Student, half: bool = False) -> list[torch.optim.Optimizer]:

@@ -46,7 +46,7 @@ COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 2.0, "woman": 3.0, "car": 
           "planet": 1.5}
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 WHERE = 0.5              # how much it counts to say where subjects are, after half of the blocks
-HEARD = 0.05             # and how much to say each attribute of the scene from the caption's summary
+HEARD = 0.2              # and how much to say each attribute of the scene from the caption's summary
 ATTRIBUTES = {"kind": len(KIND_NAMES), **{part: len(names) for part, names in (SUBJECT_PARTS | SCENE_PARTS).items()}}
 LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
         "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
