@@ -48,11 +48,12 @@ from sorakit.tools import (
     variations,
 )
 from sorakit.tools.blend import curve_at
+from sorakit.tools.carry import HELD, carried, carried_on, ends, held, jump_of
 from sorakit.tools.extend import Reel, Spool
 from sorakit.tools.loop import closed
 from sorakit.tools.plans import OverPlan
 from sorakit.tools.shot import Circular, decode, decode_loop, encode, encode_still, read, times_from
-from sorakit.tools.windows import Timeline, decoded, fill, grow
+from sorakit.tools.windows import Timeline, alike, decoded, fill, grow
 from sorakit.types import Reason, Video
 from sorakit.videofile import find_ffmpeg
 from sorakit.world.render import render
@@ -513,13 +514,16 @@ def test_a_recut_of_a_file_is_marked_signed_and_names_it(pipe, tmp_path, suffix)
     assert found.provenance.actions == ("opened", "edited")
 
 
-def test_a_recut_of_a_marked_film_keeps_its_pixels_and_its_mark(pipe, tmp_path):
-    film = pipe.safety.release(moving(2.0, height=216, width=384), model="nano", seed=7)
+def test_a_recut_of_a_marked_film_keeps_its_pixels_its_mark_and_what_it_says_of_its_origin(pipe, tmp_path):
+    film = pipe.safety.release(moving(2.0, height=216, width=384), model="another", seed=7)
     path = film.save(tmp_path / "film.mp4")
     made = recut(pipe, path, [(0.5, 1.5)]).video
     assert np.abs(made.frames.astype(int) - film.frames[4:12]).mean() < 2
     found = verify(made.save(tmp_path / "part.mp4"))
     assert found.genuine and found.agree and found.payload.seed == 7
+    said = verify(path).provenance.generation
+    assert said["model"] == "another" and found.provenance.generation == said
+    assert "model another, seed 7" in made.metadata["comment"]
     assert recut(pipe, film, [(0.5, 1.5)]).video.origin == film.origin.after("c2pa.edited")
 
 
@@ -1090,3 +1094,55 @@ def test_a_damaged_ledger_is_said_to_be_and_left_alone(tmp_path):
 
 def test_a_take_says_what_it_is(take):
     assert isinstance(take, Take) and "animate: 1 windows" in repr(take)
+
+
+# --- seams ------------------------------------------------------------------------------------------
+
+
+def test_motion_is_carried_on_as_the_drawn_world_goes_on():
+    film = render(Scene((), "mountain lake", camera="pan right", seed=1), 80, 144, 2.0, 8.0).frames.astype(float)
+    made = carried(film[:9].astype(np.uint8), 4).astype(float)
+    inside = np.s_[:, 10:-10, 24:-24]                          # what comes in at the edge nobody can know
+    error = np.abs(made - film[9:13])[inside].mean((1, 2, 3))
+    still = np.abs(film[8:9] - film[9:13])[inside].mean((1, 2, 3))
+    assert (error < still / 2).all(), (error, still)
+
+
+def test_what_jumps_is_held_to_the_motion_at_the_seam_and_let_go_of_further_on():
+    made, ahead = torch.ones(1, 3, 9, 5, 9), torch.zeros(1, 3, 6, 5, 9)
+    forwards = held(made, ahead, 3, 0, jump=3.0)[0, 0, :, 0, 0]
+    assert torch.allclose(forwards, torch.tensor([1, 1, 1, *(min(1, k / (HELD + 1)) for k in range(1, 7))]))
+    between = held(made, ahead[:, :, :4], 3, 2, jump=3.0)[0, 0, 3:7, 0, 0]
+    assert torch.allclose(between, between.flip(0)) and between[0] == pytest.approx(1 / (HELD + 1))
+    assert torch.equal(held(made, ahead, 3, 0, jump=1.0), made)                        # no jump: the model has its way
+
+
+def test_a_jump_is_measured_where_the_seam_is():
+    levels = np.cumsum([0] + 16 * [2])
+    for left, right, seam in ((5, 0, 8), (0, 4, 8), (3, 2, 4), (3, 2, 12)):
+        jumps = levels.copy()
+        jumps[seam + 1:] += 6
+        frames = np.broadcast_to(jumps[:, None, None, None], (17, 8, 8, 3)).astype(np.uint8)
+        assert jump_of(frames, left, right) == 4.0
+
+
+def test_only_where_motion_is_known_it_is_carried_on():
+    mask = torch.zeros(1, 9, 5, 9, dtype=torch.bool)
+    mask[:, 0] = True
+    assert ends(mask) == (0, 0)                                # a picture that is animated
+    mask[:, 1], mask[:, -1] = True, True
+    assert ends(mask) == (2, 1)
+
+
+def test_carried_latents_fill_the_gap_exactly_on_either_side(pipe):
+    latents = encode(pipe, moving(2.0).frames)
+    for left, right in ((5, 0), (0, 4), (3, 2), (2, 1)):
+        assert carried_on(pipe, latents, left, right).shape[2] == 9 - left - right
+
+
+def test_windows_of_a_reel_keep_the_first_ones_colour_and_contrast():
+    generator = torch.Generator().manual_seed(0)
+    model, noise = (torch.randn(1, 4, k, 5, 9, generator=generator) for k in (9, 4))
+    same = alike(5 * noise + 4, model)
+    assert (same.mean((2, 3, 4)) - model.mean((2, 3, 4))).abs().max() < 1 and same.std((2, 3, 4)).max() < 1.6
+    assert torch.allclose(alike(model[:, :, 3:7], model), model[:, :, 3:7], atol=1e-5)  # what has not drifted stays

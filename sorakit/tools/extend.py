@@ -21,6 +21,7 @@ from sorakit.prompt.files import read_image
 from sorakit.synthesis.encode import Encoded
 from sorakit.synthesis.finish import to_bytes
 from sorakit.synthesis.stream import Stream
+from sorakit.tools.carry import FOLLOW
 from sorakit.tools.shot import (
     PER_SECOND,
     Take,
@@ -50,8 +51,10 @@ def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, befo
     >>> extend(pipe, "waves.mp4", 2.0)                                                    # doctest: +SKIP
     >>> extend(pipe, take, 1.0, "the dog turns round", before=1.0)                        # doctest: +SKIP
 
-    The film's own latents stay as they are: of a `Take` nothing is encoded anew. Windows of 2 s know the last second.
-    For lengths that do not fit into memory there is `reel`. `file` is what a Video was read from, if that is known.
+    The film's own latents stay as they are: of a `Take` nothing is encoded anew. Windows of 2 s know the last second,
+    and start from its motion carried on (`carry`); with a new prompt they only lead over from it. For lengths that do
+    not fit into memory there is `reel`. `file` is what a Video was read from, if that is known.
+
     Raises ValueError for lengths that do not fit.
     """
     file = film if file is None else file
@@ -61,6 +64,7 @@ def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, befo
     ahead = latent_count("before", before) if before else 0
     with phase(progress, "read"):
         source = read(pipe, "film", film, file=file)
+        onward = FOLLOW if prompt in ("", source.prompt) else 1.0
         prompt, notes = prompt_for(prompt, source, pipe)
     verdict = screened(pipe, prompt, negative, films=(source,))
     latents, runs, count = source.latents, (), source.latents.shape[2]
@@ -68,7 +72,7 @@ def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, befo
     timeline.known[:, :, :count], timeline.mask[:, :count] = latents, True
     windows = len(spans(timeline.mask, timeline.prompts)) + -(-ahead // room(count + after))
     how = {"negative": negative, "steps": steps, "guidance": guidance, "keep": keep, "progress": progress,
-           "windows": windows}
+           "windows": windows, "onward": onward}
     with within(pipe, count + after + ahead, source.format):
         latents, runs = fill(pipe, timeline, seed=seed, **how)
         while ahead:

@@ -9,6 +9,7 @@ from sorakit.formats import Format
 from sorakit.pipeline import Pipeline
 from sorakit.provenance import path_of
 from sorakit.run import Run
+from sorakit.tools.carry import FOLLOW
 from sorakit.tools.shot import (
     PER_SECOND,
     Given,
@@ -61,6 +62,7 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
     else:
         with phase(progress, "read"):
             source = read(pipe, "film", film, aspect=aspect, height=height, width=width)
+            onward = FOLLOW if prompt in ("", source.prompt) else 1.0
             prompt, notes = prompt_for(prompt, source, pipe)
         verdict = screened(pipe, prompt, negative, films=(source,))
         latents, format, notes = source.latents, source.format, source.notes + notes
@@ -69,7 +71,7 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
         count = latents.shape[2] - 1 + SEAMS[seam]
     with within(pipe, 1 + count, format):
         ring, runs = round_from_start(pipe, count, prompt, format, **how) if film is None \
-            else closed(pipe, latents, SEAMS[seam], prompt, format, verdict, **how)
+            else closed(pipe, latents, SEAMS[seam], prompt, format, verdict, onward, **how)
         with phase(progress, "finish"):
             video = deliver(pipe, decode_loop(pipe, ring), format, prompt=prompt, seed=seed, verdict=verdict,
                             made_from=path_of(film), edited=True)
@@ -94,10 +96,12 @@ def cut_to(latents, length: int, seconds: float):
     return latents[:, :, :1 + length]
 
 
-def closed(pipe: Pipeline, latents, seam: int, prompt: str, format: Format, verdict: Verdict | None = None, **how):
+def closed(pipe: Pipeline, latents, seam: int, prompt: str, format: Format, verdict: Verdict | None = None,
+           onward: float = FOLLOW, **how):
     """A ring of all of a film's latents but the first, which stands alone, and `seam` new ones; and the run of these.
 
-    The window knows the film's end before the seam and its beginning after it.
+    The window knows the film's end before the seam and its beginning after it, and starts from the motion of both; see
+    `fill` for onward.
     """
     room = WINDOW - 1 - seam
     before, after = (room + 1) // 2, room // 2
@@ -112,7 +116,7 @@ def closed(pipe: Pipeline, latents, seam: int, prompt: str, format: Format, verd
     known[:, :, 1:1 + before] = latents[:, :, -before:]
     known[:, :, WINDOW - after:] = latents[:, :, 1:1 + after]
     mask[:, :1 + before], mask[:, WINDOW - after:] = True, True
-    made, runs = fill(pipe, timeline, window=WINDOW, context=before, **how)
+    made, runs = fill(pipe, timeline, window=WINDOW, context=before, onward=onward, **how)
     return torch.cat([latents[:, :, 1:], made[:, :, 1 + before:1 + before + seam]], 2), runs
 
 

@@ -17,6 +17,7 @@ from sorakit.run import Run
 from sorakit.synthesis.rate import FrameRate
 from sorakit.synthesis.stream import Stream, find_cuts
 from sorakit.tools.extend import extend
+from sorakit.tools.finish import origin_of
 from sorakit.tools.shot import Take, about_sound, hash_of, recorded, release
 from sorakit.types import Brief, Video
 
@@ -68,10 +69,15 @@ def recut(pipe: Pipeline, film, keep: Sequence[tuple[float | None, float | None]
 
 
 def cut_from(pipe: Pipeline, video: Video, film, seed: int) -> Video:
-    """Stage 6 for parts of a film that it has not released: screened, marked unless they are already, and signed."""
+    """Stage 6 for parts of a film that it has not released: screened, marked unless they are already, and signed, as
+    what the film's own file says that it is."""
     verdict = pipe.safety.screen(Brief(video.prompt, film=hash_of(film)))
     video = dataclasses.replace(video, prompt=verdict.brief.prompt, notes=verdict.notes)
-    return release(pipe, video, seed, verdict, path_of(film), edited=True, cut=True)
+    video = release(pipe, video, seed, verdict, path_of(film), edited=True, cut=True)
+    if not isinstance(film, (str, Path)):
+        return video
+    origin = origin_of(pipe, Path(film), video.origin.watermark)
+    return dataclasses.replace(video, origin=origin, metadata=pipe.safety.said(origin))
 
 
 def parts_of(film, keep, unit: str) -> tuple[Video, tuple[str, ...]]:

@@ -16,12 +16,14 @@ from sorakit.pipeline import Clock, Pipeline, check_number
 from sorakit.run import Recorder, Run
 from sorakit.synthesis.assembly import Assembly
 from sorakit.synthesis.finish import to_bytes
+from sorakit.tools.carry import carried_on, ends, held, jump_of
 from sorakit.tools.shot import Given, Guided, encode_still
 from sorakit.types import DenoisingStep, Verdict
 
 WINDOW = 9                 # latents at a time: the longest films that the models learned from, of 2 s
 CONTEXT = 4                # latents that a window knows of what came before
 KEPT = 8                   # windows whose denoising steps are kept: those of some ten seconds
+BAND = 3.0                 # see `alike`
 STRIDE = 1_000_003         # from one window's seed to the next, so that seeds 1, 2, 3 share no noise
 
 
@@ -62,12 +64,14 @@ def spans(mask: Bool[Tensor, "1 k i j"], prompts: tuple[tuple[int, str], ...], w
 
 def fill(pipe: Pipeline, timeline: Timeline, *, seed: int = 0, window: int = WINDOW, context: int = CONTEXT,
          keep=(), progress: Callable[[str, int, int], None] | None = None, past: int = 0, windows: int | None = None,
-         **options) -> tuple[Float[Tensor, "1 c k i j"], tuple[Run, ...]]:
+         onward: float | None = None, **options) -> tuple[Float[Tensor, "1 c k i j"], tuple[Run, ...]]:
     """The timeline with all gaps filled, and the run of each window. Known latents come back as they are.
 
     options are negative, steps and guidance, as a call of the pipeline takes them. Of many windows only the last
     KEPT keep their steps, so that memory grows little with length. progress is told of each step; where this is not
-    all of the work, `past` windows of `windows` are behind it.
+    all of the work, `past` windows of `windows` are behind it. With `onward`, what is new begins by going on as it
+    moves: a window starts from motion carried on, noised to this time (1: from noise alone), and is held to it near
+    what is known.
     """
     made, runs = timeline.known.clone(), []
     mask = timeline.mask.clone()
@@ -81,12 +85,20 @@ def fill(pipe: Pipeline, timeline: Timeline, *, seed: int = 0, window: int = WIN
         start = None if timeline.start is None else timeline.start[:, :, begin:end].clone()
         if begin and start is not None:
             start[:, :, :1] = restarted(pipe, timeline.start[:, :, :begin + 1])
-        guided = Guided.of(pipe, Given(small(timeline.format), known, given, start, timeline.strength, timeline.anchor,
+        strength, (left, right) = timeline.strength, (0, 0) if onward is None else ends(given)
+        if left or right:
+            ahead = carried_on(pipe, known, left, right)
+            start, strength = known.clone(), onward
+            start[:, :, left:left + ahead.shape[2]] = ahead
+        guided = Guided.of(pipe, Given(small(timeline.format), known, given, start, strength, timeline.anchor,
                                        verdict=timeline.verdict))
         request = {"prompt": prompt, "seed": seed_of(seed, number), **options}
         run = Run.record(guided, keep, request, Told(guided, keep, progress, past + number, windows, request))
+        values = run.latents.values
+        if left or right:
+            values = held(values, ahead, left, right, jump_of(to_bytes(run.frames), left, right))
         fresh = torch.where(mask[:, None, first:until], made[:, :, first:until],
-                            run.latents.values[:, :, first - begin:until - begin])
+                            values[:, :, first - begin:until - begin])
         made[:, :, first:until], mask[:, first:until] = fresh, True
         runs.append(run)
         if number >= KEPT:
@@ -115,10 +127,11 @@ def grow(pipe: Pipeline, past: Float[Tensor, "1 c k i j"] | None, count: int, pr
          progress: Callable[[str, int, int], None] | None = None, **options) -> Iterator[Float[Tensor, "1 c k i j"]]:
     """New latents that go on from `past` (or begin a film), a window at a time; no more than a window is kept.
 
-    progress is told of each step of all windows.
+    Each window's colour and contrast are the first's (`alike`), or they would drift. progress is told of each step of
+    all windows.
     """
     first = window - (min(past.shape[2], context + 1) if past is not None else 0)
-    number, windows = 0, 1 + max(0, -(-(count - first) // (window - context - 1)))
+    number, model, windows = 0, None, 1 + max(0, -(-(count - first) // (window - context - 1)))
 
     def told(phase: str, done: int, steps: int):
         if progress and phase == "sample":
@@ -137,11 +150,25 @@ def grow(pipe: Pipeline, past: Float[Tensor, "1 c k i j"] | None, count: int, pr
         guided = Guided.of(pipe, Given(format, given.known, given.mask))
         latents, _ = guided.sample(Clock(told), prompt, seed=seed_of(seed, number), **options)
         new = latents.values[:, :, begin:]
+        new, model = (new, new) if model is None else (alike(new, model), model)
         yield new
         number, count = number + 1, count - new.shape[2]
         keep = context + 1 + Assembly().past
         past = new if past is None else torch.cat([past, new], 2)
         past = past[:, :, -keep:]
+
+
+def alike(latents: Float[Tensor, "1 c k i j"], model: Float[Tensor, "1 c n i j"]) -> Float[Tensor, "1 c k i j"]:
+    """Latents whose channels' mean and spread (light, colour and contrast) lie as they do in others, up to BAND times
+    as far from those as they are from each other. So a film that changes by itself may go on changing."""
+    def wanted(measure):
+        each = measure(model)                                                                # (1, c, n)
+        middle, band = each.mean(2), BAND * each.std(2)
+        return measure(latents).mean(2).clamp(middle - band, middle + band).view(1, -1, 1, 1, 1)
+
+    mean, spread = (lambda z: z.mean((3, 4))), (lambda z: z.std((3, 4)))
+    own_mean, own_spread = (measure(latents).mean(2).view(1, -1, 1, 1, 1) for measure in (mean, spread))
+    return (latents - own_mean) * wanted(spread) / own_spread.clamp_min(1e-6) + wanted(mean)
 
 
 @torch.no_grad()
