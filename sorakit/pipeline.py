@@ -57,6 +57,7 @@ class Pipeline:
     load_seconds: float = 0.0
     few_step: Transformer | None = None     # 4 as well, taught to need few steps, with the prompt's pull built in
     teacher: Transformer | None = None      # of few_step, which does not stand for any other transformer
+    few_by_default: bool = True             # whether few_step makes the films whose number of steps is not said
     limits: Any = None               # how long, how large and how many films may be: a `tools.Plan` or `tools.Ledger`
 
     @torch.no_grad()
@@ -126,13 +127,14 @@ class Pipeline:
         return dataclasses.replace(video, timings=do.timings, notes=verdict.notes)
 
     def plan(self, steps: int | None, guidance: float | None, negative: str = ""):
-        """Sampler, network, steps and guidance: few steps where the weights know them and nothing is asked for that
-        only the flow model can do, nor was the sampler or the flow model changed, nor is it looked into more than the
-        few-step one. Raises ValueError for numbers outside of their range.
+        """Sampler, network, steps and guidance: few steps where the weights know them (well enough to be the default,
+        or at most 8 are asked for) and nothing is asked for that only the flow model can do, nor was the sampler or
+        the flow model changed, nor is it looked into more than the few-step one. Raises ValueError for numbers outside
+        of their range.
         """
         check_number("steps", 1 if steps is None else steps, 1, 1000, numbers.Integral)
         check_number("guidance", 1 if guidance is None else guidance, 0, 30)
-        plain = guidance is None and not negative and (steps is None or steps <= 8)
+        plain = guidance is None and not negative and (self.few_by_default if steps is None else steps <= 8)
         if self.few_step and plain and self.as_taught():
             return dataclasses.replace(self.sampler, method="few_step"), self.few_step, steps or 4, 1.0
         return (self.sampler, self.transformer, steps or self.sampler.steps_default,
@@ -239,6 +241,7 @@ def load(weights: str | Path | None = None, device: str | None = None, **safety)
         model=stored.card["preset"],
         device=place,
         few_step=Transformer.from_weights(stored, "few_step").to(place) if "few_step" in stored.card else None,
+        few_by_default=stored.card.get("few_step", {}).get("default", True),
     )
     pipeline.teacher = pipeline.transformer
     pipeline.text_encoder.network.to(place)

@@ -274,3 +274,14 @@ def test_the_report_says_which_steps_and_guidance_were_scored(few_step_weights, 
     page, stored = (tmp_path / "benchmark.md").read_text(), json.loads((tmp_path / "benchmark.json").read_text())
     assert said in page and again in page
     assert (stored["steps"], stored["guidance"]) == (asked.get("steps", 4), 4.0 if asked else None)
+
+
+def test_weights_whose_card_says_so_take_few_steps_only_when_asked(few_step_weights, tmp_path):
+    from sorakit.weights import load_weights, save_weights
+
+    weights = load_weights(few_step_weights)
+    card = weights.card | {"few_step": weights.card["few_step"] | {"default": False}}
+    pipe = load(save_weights(tmp_path, weights.autoencoder, weights.flow, card), "cpu")
+    assert takes(pipe) == ("flow", 25, 4.0)
+    assert takes(pipe, steps=4) == ("few", 4, 1.0) and takes(pipe, steps=8) == ("few", 8, 1.0)
+    assert takes(pipe, steps=4, guidance=3.0) == ("flow", 4, 3.0)

@@ -20,7 +20,7 @@ from .guidance import GUIDES, Guide, Split
 from .solvers import SOLVERS, At, Solver
 
 SHIFT = 4.0
-WHERE_IT_HELPS = (0.6, 1.0)      # guidance at these times alone: later it adds flicker and nothing that was asked for
+WHERE_IT_HELPS = (0.3, 1.0)      # guidance at these times alone: later it adds flicker and nothing that was asked for
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,13 +43,15 @@ RATE = 0.3                               # of the learning rates that the flow m
 def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "checkpoints/few_step",
           data: str | Path = "checkpoints/data", *, walks: int = 100, clips: int = 3000, stills: int = 0,
           still_share: float = 1 / 16, guidance: float = 4.0, seed: int = 1, workers: int = 1, batch: int | None = None,
-          device: str | None = None, max_steps: int | None = None, samples: bool = True, half: bool = False) -> Path:
+          device: str | None = None, max_steps: int | None = None, samples: bool = True, half: bool = False,
+          default: bool = True) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
     These are those of `start` (a preset's name or a folder) and the student's beside them. First it makes `walks`
     batches of walks, which stay in `data` and do not count as minutes. With `samples`, films in 1, 2, 4 and 8 steps
     are drawn to `out`/look.png now and then. clips, stills, still_share and half as in `sorakit.training.flow.train`.
-    Raises ValueError for weights that are not there, no walks or a guidance below 1.
+    default goes into the card: whether a call that does not say how many steps takes 4 of these. Raises ValueError for
+    weights that are not there, no walks or a guidance below 1.
     """
     if not guidance >= 1:
         raise ValueError(f"guidance={guidance!r} is too little: it takes 1 (none) or more")
@@ -95,7 +97,8 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
 
     look = lambda: draw_look(average.few_step, text, eyes, Path(out) / "look.png")
     loop.run(step, look=look if samples and rank == 0 else None)
-    card = {**weights.card, "few_step": {"guidance": guidance, "steps": 4, "taught": sorted(STEPS), "training": {
+    card = {**weights.card, "few_step": {"guidance": guidance, "guidance_times": WHERE_IT_HELPS, "steps": 4,
+                                     "default": default, "taught": sorted(STEPS), "training": {
         "minutes": round(loop.spent / 60, 1), "steps": loop.n, "films_seen": loop.clips,
         "walks": sum(len(some.known) for some in made), "data_seed": seed, "device": device.type}}}
     if rank:

@@ -282,10 +282,9 @@ print(len(steps), "steps, and the same film to the last bit")
 # is another film, even from the same seed. That is why we stay with Euler here: with more of its steps the film stays
 # the same and gets finer.
 #
-# And `pipe(prompt)` may not walk so at all: where the weights know few steps, a second network, `pipe.few_step`, takes
-# four long ones. It has learned from whole walks where they lead, guidance and all, so that there is no velocity
-# without the prompt to look at. This lesson is about `pipe.transformer`, which taught it; `pipe(prompt, steps=25)`
-# takes that one.
+# And `pipe(prompt, steps=4)` does not walk so at all: a second network, `pipe.few_step`, takes four long steps. It has
+# learned from whole walks where they lead, guidance and all, so that there is no velocity without the prompt to look
+# at. This lesson is about `pipe.transformer`, which taught it.
 #
 # What went in at some of the steps ($x_t$), and which film each step points to ($x_0$), decoded:
 
