@@ -281,7 +281,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("prompts", "watermark", "beside", "unmarked", "averaged", "times"))
     parser.add_argument("--clips", type=int, default=20)
-    parser.add_argument("--frames", type=int, default=3, help="of each attacked clip")
+    parser.add_argument("--frames", type=int, default=9, help="of each attacked clip")
     parser.add_argument("--kept", type=Path, default=Path("checkpoints/safety"), help="where results are kept")
     parser.add_argument("--package", help="folder of invisible-watermark, for `beside`: see dwt_dct_svd")
     said = parser.parse_args()

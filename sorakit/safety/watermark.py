@@ -22,7 +22,7 @@ TILE = 128                                     # pixels, where a film's short si
 SHORT = 432
 SLOWEST, FASTEST = 4, 14                       # waves a tile: lengths of 9 to 32 pixels, which codecs keep
 BITS, CODED = 64, 128
-SYNC_SHARE = 0.26                              # of the mark's energy
+SYNC_SHARE = 0.3                               # of the mark's energy
 TINT = np.array([0.1, -0.244, 1.872], np.float32)               # of red, green, blue: eyes are dull for waves of blue
 SEEN = np.array([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5]], np.float32)    # where to look: Y and Cb
 PSNR = 42.2                                    # dB, of the mark alone
@@ -176,7 +176,7 @@ def _whitened(frames) -> Float[np.ndarray, "2 h w"]:
         total = total + np.clip(band, -8, 8)
     mean = total / len(frames)
     spread = np.sqrt(cv2.GaussianBlur(mean * mean, (0, 0), 12 * size)) + 0.4
-    return np.moveaxis(np.clip(mean / spread, -2.5, 2.5), -1, 0)
+    return np.moveaxis(np.clip(mean / spread, -2.5, 2.5) * np.float32((0.5, 1)), -1, 0)       # codecs drop more of Y
 
 
 def _guesses(shape, thorough: bool):

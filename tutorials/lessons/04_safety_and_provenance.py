@@ -434,14 +434,14 @@ sync, patterns = both[0], both[1:]
 
 # %% tags=["nbval-check-output"]
 def tile(signs):
-    """Of 128 signs, one for each pattern; 26% of its energy is for finding the place."""
+    """Of 128 signs, one for each pattern; 30% of its energy is for finding the place."""
     waves = np.zeros(ring.shape, complex)
-    waves[ring] = math.sqrt(0.26) * sync + math.sqrt(0.74 / 128) * signs @ patterns
+    waves[ring] = math.sqrt(0.3) * sync + math.sqrt(0.7 / 128) * signs @ patterns
     pixels = np.fft.irfft2(waves, (128, 128))
     return pixels / pixels.std()
 
 signs = np.random.default_rng(0).choice([-1, 1], 128)
-loud = np.append(math.sqrt(128 * 0.26 / 0.74), signs)
+loud = np.append(math.sqrt(128 * 0.3 / 0.7), signs)
 assert np.allclose(tile(signs), tile_of(loud, PUBLIC_KEY), atol=1e-5)
 print("the same tile, from", n, "waves")
 
@@ -502,7 +502,7 @@ def whitened(frames):
         total = total + np.clip(cv2.GaussianBlur(both, (0, 0), 1.4) - cv2.GaussianBlur(both, (0, 0), 7), -8, 8)
     mean = total / len(frames)
     spread = np.sqrt(cv2.GaussianBlur(mean**2, (0, 0), 12)) + 0.4
-    return np.clip(mean / spread, -2.5, 2.5).sum(-1)
+    return np.clip(mean / spread, -2.5, 2.5) @ (0.5, 1)
 
 # %%
 def waves_of(frames):
