@@ -183,7 +183,7 @@ def test_a_replaced_stage_is_used(pipe):
             return dataclasses.replace(video, frames=np.full_like(video.frames, 128))
 
     grey = dataclasses.replace(pipe, synthesis=Grey())(PROMPT, steps=1, seconds=0, height=80)
-    assert np.abs(grey.frames[:, :40].astype(int) - 128).max() <= 12                  # no more than the watermark
+    assert np.abs(grey.frames[:, :40].astype(int) - 128).max() <= 20                  # no more than the watermark
 
 
 @pytest.mark.parametrize("asked, said", [

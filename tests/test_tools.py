@@ -163,7 +163,7 @@ def test_a_cropped_or_unmarked_film_is_marked_when_it_is_finished(pipe, released
 
 def test_a_film_that_is_already_finished_is_not_marked_twice(pipe, released):
     again = finish(pipe, released, released.with_name("again.mp4")).path
-    assert np.abs(some_frames(again).astype(int) - some_frames(released)).mean() < 1
+    assert np.abs(some_frames(again).astype(int) - some_frames(released)).mean() < 1.5
 
 
 def test_padding_shows_the_whole_picture_and_cropping_its_middle():

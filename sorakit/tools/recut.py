@@ -76,6 +76,8 @@ def cut_from(pipe: Pipeline, video: Video, film, seed: int) -> Video:
     video = release(pipe, video, seed, verdict, path_of(film), edited=True, cut=True)
     if not isinstance(film, (str, Path)):
         return video
+    if video.origin is None:                                     # a stage 6 of somebody's own, which marks nothing
+        return video
     origin = origin_of(pipe, Path(film), video.origin.watermark)
     return dataclasses.replace(video, origin=origin, metadata=pipe.safety.said(origin))
 
