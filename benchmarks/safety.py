@@ -167,10 +167,6 @@ def vmaf(marked, plain) -> float:
     return float(re.search(r"VMAF score: ([\d.]+)", said).group(1))
 
 
-def read_sorakit(frames, payload):
-    return detect(frames).payload == payload
-
-
 def dwt_dct_svd(folder):
     """`invisible-watermark`'s method with 64 bits: embed and read, each frame alone, bits by the frames' majority.
 
@@ -189,13 +185,14 @@ def dwt_dct_svd(folder):
         coder = module.EmbedDwtDctSvd(list(bits(payload)), wmLen=64)
         return each(lambda frame: coder.encode(frame[..., ::-1])[..., ::-1], frames)
 
-    def right(frames, payload):
+    def read(frames):
         coder = module.EmbedDwtDctSvd(wmLen=64)
-        return bool(((np.mean([coder.decode(x[..., ::-1]) for x in frames], 0) > 0.5) == bits(payload)).all())
-    return marked, right
+        heard = np.mean([coder.decode(frame[..., ::-1]) for frame in frames], 0) > 0.5
+        return int.from_bytes(np.packbits(heard).tobytes(), "big")
+    return marked, read
 
 
-def watermark(count, frames, kept, put=embed, read=read_sorakit):
+def watermark(count, frames, kept, put=embed, read=lambda frames: detect(frames).payload):
     """Attack marked clips. What is in the file `kept` already, of a run that was stopped, is not done again."""
     kept.parent.mkdir(exist_ok=True, parents=True)
     kept.touch()
@@ -205,17 +202,20 @@ def watermark(count, frames, kept, put=embed, read=read_sorakit):
         marked = put(plain, payload)
         rows.append({"psnr": float(10 * np.log10(255**2 / np.square(marked.astype(np.float32) - plain).mean())),
                      "vmaf": vmaf(marked, plain),
-                     "right": {name: bool(read(attack(marked), payload)) for name, attack in ATTACKS.items()}})
+                     "read": {name: {payload: "right", None: "nothing"}.get(read(attack(marked)), "wrong")
+                              for name, attack in ATTACKS.items()}})
         with kept.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
-        print(seed + 1, "of", count, [n for n, r in rows[-1]["right"].items() if not r], file=sys.stderr, flush=True)
+        missed = {name: what for name, what in rows[-1]["read"].items() if what != "right"}
+        print(seed + 1, "of", count, missed, file=sys.stderr, flush=True)
     for name in ("psnr", "vmaf"):
         values = np.array([row[name] for row in rows])
         print(f"{name} of {len(rows)} clips: mean {values.mean():.2f}, median {np.median(values):.2f}, least "
               f"{values.min():.2f}; 95 or more in {(values >= 95).mean():.1%}")
     for name in ATTACKS:
-        number = sum(row["right"][name] for row in rows)
-        print(f"{name:18s} {number}/{len(rows)} payloads right, {number / len(rows):.1%}")
+        said = [row["read"][name] for row in rows]
+        print(f"{name:18s} {said.count('right')}/{len(rows)} payloads right, {said.count('right') / len(rows):.1%}, "
+              f"{said.count('wrong')} wrong")
 
 
 def unmarked(count, keys=10):
