@@ -239,6 +239,21 @@ def test_a_killed_run_goes_on_with_the_very_next_loss(tmp_path):
     assert all(truth[n] == loss for n, loss in again.items())
 
 
+def test_ctrl_c_keeps_the_step_at_hand(tmp_path):
+    def step(n):
+        if n == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return model.weight.square().sum(), 1
+
+    model, before = torch.nn.Linear(2, 1), signal.getsignal(signal.SIGINT)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(KeyboardInterrupt):
+        Loop(tmp_path, model, [optimiser], minutes=1).run(step)
+    assert signal.getsignal(signal.SIGINT) is before
+    again = Loop(tmp_path, torch.nn.Linear(2, 1), [optimiser], minutes=1)
+    assert again.n == 4 and torch.equal(again.model.weight, model.weight)
+
+
 def test_a_checkpoint_is_never_half_written(tmp_path, monkeypatch):
     model = torch.nn.Linear(2, 2)
     loop = Loop(tmp_path, model, [torch.optim.SGD(model.parameters(), lr=0.1)], minutes=1)

@@ -6,7 +6,9 @@ import contextlib
 import csv
 import ctypes
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,14 +42,21 @@ class Loop:
             self._load()
 
     def run(self, step: Callable[[int], tuple[torch.Tensor, int]], look: Callable[[], None] | None = None) -> None:
-        """step(n) -> (loss, clips of this process); look() is called at each checkpoint to write samples."""
+        """step(n) -> (loss, clips of this process); look() is called at each checkpoint to write samples.
+
+        Ctrl-C ends it after the step at hand, with a checkpoint; a second one at once, with the last checkpoint.
+        """
+        with _ctrl_c() as asked:
+            self._run(step, look, asked)
+
+    def _run(self, step, look, asked: list):
         started, saved, before = time.time(), time.time(), self.spent
         ranks = distributed.get_world_size() if distributed.is_initialized() else 1
         first = not distributed.is_initialized() or distributed.get_rank() == 0
         bar = tqdm(total=round(self.minutes * 60), initial=round(self.spent), unit="s", disable=not first,
                    bar_format="{l_bar}{bar}| {remaining} left{postfix}")
         curve = []
-        while self._agree(self.spent < self.minutes * 60 and self.n < self.max_steps):
+        while self._agree(not asked and self.spent < self.minutes * 60 and self.n < self.max_steps):
             factor = min(1.0, (self.n + 1) / WARMUP, (1 - self.spent / (60 * self.minutes)) / COOLDOWN)
             for optimiser, rates in zip(self.optimisers, self.rates):
                 for group, rate in zip(optimiser.param_groups, rates):
@@ -120,6 +129,23 @@ class Loop:
         self.average, self.n, self.spent, self.clips = kept["average"], kept["n"], kept["spent"], kept["clips"]
         for optimiser, state in zip(self.optimisers, kept["optimisers"]):
             optimiser.load_state_dict(state)
+
+
+@contextlib.contextmanager
+def _ctrl_c() -> Iterator[list[int]]:
+    """Gives a list that fills at the first Ctrl-C, which does nothing else; raises KeyboardInterrupt at the end if it
+    came. In threads, where nobody can press it, the list stays empty."""
+    asked, before = [], signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: (asked.append(number), signal.signal(signal.SIGINT, before)))
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        raise KeyboardInterrupt
 
 
 def plot_curve(source: Path, target: Path, points: int = 200) -> None:
