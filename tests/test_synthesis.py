@@ -303,6 +303,8 @@ def test_missing_weights_are_said_and_auto_does_without(tmp_path, car):
         Upscale("network", tmp_path)(Stream.of(car, 8.0))
     stream = Stream.of(car[:1], 8.0)
     assert Upscale("auto", tmp_path)(stream) is stream
+    already_large = Stream.of(np.zeros((1, 180, 320, 3), np.uint8), 8.0)
+    assert Upscale("auto")(already_large) is already_large
     large = Upscale("lanczos")(stream)
     assert (large.height, large.width) == large.frames().shape[1:3] == (256, 448)
 

@@ -30,13 +30,15 @@ PRESETS = {
     "social": {"fps": 30, "size": "1080p", "aspect": "9:16", "look": "natural", "sharpen": 0.3},
     "classroom": {"fps": 24, "size": "480p"},
 }
+LARGEST = 160                       # pixels of the short side: as small as the films that the network learned from, and some
 Part = Callable[[Stream], Stream]
 
 
 @dataclass(frozen=True)
 class Upscale:
-    """Four times as large, by the trained network or by Lanczos resampling; "auto" leaves a film as it is where no
-    network ships, as the last step then goes to the asked size at once."""
+    """Four times as large, by the trained network or by Lanczos resampling. "auto" takes the network for films as small
+    as the models draw, which it learned from, and leaves others, or all where none ships, to the last step, which goes
+    to the asked size at once."""
 
     method: str = "auto"
     weights: str | Path = field(default=SHIPPED, repr=False)
@@ -48,7 +50,7 @@ class Upscale:
     def __call__(self, stream: Stream) -> Stream:
         """Raises WeightsError for method='network' without its weights."""
         size = {"height": SCALE * stream.height, "width": SCALE * stream.width}
-        if self.method == "auto" and not is_shipped(Path(self.weights)):
+        if self.method == "auto" and not (min(stream.height, stream.width) <= LARGEST and is_shipped(Path(self.weights))):
             return stream
         if self.method == "lanczos":
             return stream.map(lambda frame: enlarge(frame[None], **size)[0], **size)
@@ -90,7 +92,7 @@ class Synthesis:
             look: one of `colour.LOOKS`, a .cube file or a Lut3D.
             stabilise: True, or the seconds over which the camera's path is smoothed.
             denoise, colour, sharpen: from 0 (off) to 1.
-            enlarge: "network", "lanczos", or "auto": the network if its weights ship.
+            enlarge: "network", "lanczos", or "auto": the network for films as small as the models draw.
             parts: these instead of all the above but for size and aspect.
 
         Raises ValueError for what does not fit, naming the argument.
