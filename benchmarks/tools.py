@@ -133,8 +133,9 @@ def extend(bench: Bench) -> Rows:
 
 @benchmark
 def loop(bench: Bench) -> Rows:
-    """Last frame to first, against the two steps before and after it; at most 1.2 is asked for. A ring has no seam.
-    "No seam" is the middle of the film itself, as the autoencoder gives it back: from one latent to the next."""
+    """Last frame to first, against the two steps before and after it; at most 1.2 is asked for. "Like": against only
+    those two before and after that lead from one latent to the next, as it does itself. A ring has no seam. "No seam" is
+    the middle of the film itself, as the autoencoder gives it back: from one latent to the next."""
     rows = []
     for k, (scene, film) in enumerate(bench.sources()):
         latents = read(bench.pipe, "film", film)
@@ -267,13 +268,13 @@ def across(frames: np.ndarray, seam: int, own: range) -> dict[str, float]:
 
 
 def around(frames: np.ndarray, first: int) -> dict[str, float]:
-    """The step of a ring that leads to frame `first` against the two on either side of it."""
-    ring = np.roll(frames, 3 - first, 0)[:6]                     # the step is that from 2 to 3
-    change, flow, colour = steps_between(ring)
-    beside = [0, 1, 3, 4]
-    return {"flicker ratio": float(change[2] / max(change[beside].mean(), 0.1)),
-            "flow ratio": float(flow[2] / max(flow[beside].mean(), 0.02)),
-            "colour ratio": float(colour[2] / max(colour[beside].mean(), 0.1))}
+    """The step of a ring that leads to frame `first` against the two on either side of it, and against the two on either
+    side that lead from latent to latent, every other one."""
+    ring = np.roll(frames, 5 - first, 0)[:10]                    # the step is that from 4 to 5
+    steps, least = steps_between(ring), (0.1, 0.02, 0.1)
+    return {f"{name} ratio{like}": float(step[4] / max(step[beside].mean(), floor))
+            for like, beside in (("", [2, 3, 5, 6]), (", like", [0, 2, 6, 8]))
+            for name, step, floor in zip(("flicker", "flow", "colour"), steps, least)}
 
 
 def explained(frame: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:

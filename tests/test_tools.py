@@ -48,7 +48,7 @@ from sorakit.tools import (
     variations,
 )
 from sorakit.tools.blend import curve_at
-from sorakit.tools.carry import HELD, carried, carried_on, ends, held, jump_of
+from sorakit.tools.carry import HELD, carried, carried_on, ends, held, jump_of, lit
 from sorakit.tools.extend import Reel, Spool
 from sorakit.tools.loop import closed
 from sorakit.tools.plans import OverPlan
@@ -1115,6 +1115,19 @@ def test_what_jumps_is_held_to_the_motion_at_the_seam_and_let_go_of_further_on()
     between = held(made, ahead[:, :, :4], 3, 2, jump=3.0)[0, 0, 3:7, 0, 0]
     assert torch.allclose(between, between.flip(0)) and between[0] == pytest.approx(1 / (HELD + 1))
     assert torch.equal(held(made, ahead, 3, 0, jump=1.0), made)                        # no jump: the model has its way
+
+
+def test_new_latents_between_known_ones_take_their_light():
+    made = torch.randn(1, 3, 9, 4, 6) + 5
+    made[:, :, :3], made[:, :, 7:] = torch.randn(1, 3, 3, 4, 6), torch.randn(1, 3, 2, 4, 6) + 10
+    same = lit(made, 3, 2)
+    means = same.mean((3, 4))[0]                                                                  # (3, 9)
+    line = torch.stack([torch.lerp(means[:, 2], means[:, 7], k / 5) for k in range(1, 5)], 1)
+    assert torch.allclose(means[:, [3, 6]], line[:, [0, 3]], atol=1e-5)                # next to the ends: on the line
+    assert torch.equal(same[:, :, :3], made[:, :, :3]) and torch.equal(same[:, :, 7:], made[:, :, 7:])
+    assert torch.allclose(same.std((3, 4)), made.std((3, 4)), atol=1e-5)               # only light, not what is seen
+    far = (means[:, 4] - line[:, 1]).abs() / (made.mean((3, 4))[0, :, 4] - line[:, 1]).abs()
+    assert torch.allclose(far, torch.full((3,), 0.25), atol=1e-3)                      # further in: three quarters of it
 
 
 def test_a_jump_is_measured_where_the_seam_is():

@@ -41,6 +41,19 @@ def held(made: Float[Tensor, "1 c k i j"], ahead: Float[Tensor, "1 c n i j"], le
     return made
 
 
+def lit(made: Float[Tensor, "1 c k i j"], left: int, right: int) -> Float[Tensor, "1 c k i j"]:
+    """A window between known latents in their light: each channel's mean in the latents next to those goes on the line
+    from the one end to the other, and in each further one less so."""
+    count, mean = made.shape[2], made.mean((3, 4), keepdim=True)
+    new, before, after = torch.arange(left, count - right), left - 1, count - right
+    share = ((new - before) / (after - before)).to(made).view(1, 1, -1, 1, 1)
+    wanted = (1 - share) * mean[:, :, [before]] + share * mean[:, :, [after]]
+    far = torch.minimum(new - before, after - new).to(made).view(1, 1, -1, 1, 1)
+    made = made.clone()
+    made[:, :, new] += (1 - (far - 1) / HELD).clamp(min=0) * (wanted - mean[:, :, new])
+    return made
+
+
 def jump_of(frames: UInt8[np.ndarray, "t h w 3"], left: int, right: int) -> float:
     """The change over a window's seams, the larger one, against the mean change from latent to latent of what is known
     of it: the first `left` and the last `right` ones. (The two frames of one latent are more alike.)"""

@@ -16,7 +16,7 @@ from sorakit.pipeline import Clock, Pipeline, check_number
 from sorakit.run import Recorder, Run
 from sorakit.synthesis.assembly import Assembly
 from sorakit.synthesis.finish import to_bytes
-from sorakit.tools.carry import carried_on, ends, held, jump_of
+from sorakit.tools.carry import carried_on, ends, held, jump_of, lit
 from sorakit.tools.shot import Given, Guided, encode_still
 from sorakit.types import DenoisingStep, Verdict
 
@@ -97,6 +97,7 @@ def fill(pipe: Pipeline, timeline: Timeline, *, seed: int = 0, window: int = WIN
         values = run.latents.values
         if left or right:
             values = held(values, ahead, left, right, jump_of(to_bytes(run.frames), left, right))
+            values = lit(values, left, right) if left and right else values
         fresh = torch.where(mask[:, None, first:until], made[:, :, first:until],
                             values[:, :, first - begin:until - begin])
         made[:, :, first:until], mask[:, first:until] = fresh, True
