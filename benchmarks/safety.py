@@ -194,7 +194,7 @@ def dwt_dct_svd(folder):
     return marked, read
 
 
-def watermark(count, frames, kept, put=embed, read=lambda frames: detect(frames).payload):
+def watermark(count, frames, kept, put=embed, read=lambda frames: detect(frames).payload, only=ATTACKS):
     """Attack marked clips. What is in the file `kept` already, of a run that was stopped, is not done again."""
     kept.parent.mkdir(exist_ok=True, parents=True)
     kept.touch()
@@ -205,7 +205,7 @@ def watermark(count, frames, kept, put=embed, read=lambda frames: detect(frames)
         rows.append({"psnr": float(10 * np.log10(255**2 / np.square(marked.astype(np.float32) - plain).mean())),
                      "vmaf": vmaf(marked, plain),
                      "read": {name: {payload: "right", None: "nothing"}.get(read(attack(marked)), "wrong")
-                              for name, attack in ATTACKS.items()}})
+                              for name, attack in ATTACKS.items() if name in only}})
         with kept.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
         missed = {name: what for name, what in rows[-1]["read"].items() if what != "right"}
@@ -214,7 +214,7 @@ def watermark(count, frames, kept, put=embed, read=lambda frames: detect(frames)
         values = np.array([row[name] for row in rows])
         print(f"{name} of {len(rows)} clips: mean {values.mean():.2f}, median {np.median(values):.2f}, least "
               f"{values.min():.2f}; 95 or more in {(values >= 95).mean():.1%}")
-    for name in ATTACKS:
+    for name in only:
         said = [row["read"][name] for row in rows]
         print(f"{name:18s} {said.count('right')}/{len(rows)} payloads right, {said.count('right') / len(rows):.1%}, "
               f"{said.count('wrong')} wrong")
@@ -289,14 +289,15 @@ if __name__ == "__main__":
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--frames", type=int, default=9, help="of each attacked clip")
     parser.add_argument("--kept", type=Path, default=Path("checkpoints/safety"), help="where results are kept")
+    parser.add_argument("--only", nargs="+", choices=ATTACKS, default=list(ATTACKS), metavar="ATTACK")
     parser.add_argument("--package", help="folder of invisible-watermark, for `beside`: see dwt_dct_svd")
     said = parser.parse_args()
     match said.what:
         case "prompts":
             prompts()
         case "watermark":
-            watermark(said.clips, said.frames, said.kept / "watermark.jsonl")
+            watermark(said.clips, said.frames, said.kept / "watermark.jsonl", only=said.only)
         case "beside":
-            watermark(said.clips, said.frames, said.kept / "beside.jsonl", *dwt_dct_svd(said.package))
+            watermark(said.clips, said.frames, said.kept / "beside.jsonl", *dwt_dct_svd(said.package), said.only)
         case _:
             {"unmarked": unmarked, "averaged": averaged, "times": times}[said.what](said.clips)
