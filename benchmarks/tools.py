@@ -134,8 +134,8 @@ def extend(bench: Bench) -> Rows:
 @benchmark
 def loop(bench: Bench) -> Rows:
     """Last frame to first, against the two steps before and after it; at most 1.2 is asked for. "Like": against only
-    those two before and after that lead from one latent to the next, as it does itself. A ring has no seam. "No seam" is
-    the middle of the film itself, as the autoencoder gives it back: from one latent to the next."""
+    those two before and after that lead from one latent to the next, as it does itself. A ring has no seam. "No seam"
+    is the middle of the film itself, as the autoencoder gives it back: from one latent to the next."""
     rows = []
     for k, (scene, film) in enumerate(bench.sources()):
         latents = read(bench.pipe, "film", film)
@@ -268,8 +268,8 @@ def across(frames: np.ndarray, seam: int, own: range) -> dict[str, float]:
 
 
 def around(frames: np.ndarray, first: int) -> dict[str, float]:
-    """The step of a ring that leads to frame `first` against the two on either side of it, and against the two on either
-    side that lead from latent to latent, every other one."""
+    """The step of a ring that leads to frame `first` against the two on either side of it, and against the two on
+    either side that lead from latent to latent, every other one."""
     ring = np.roll(frames, 5 - first, 0)[:10]                    # the step is that from 4 to 5
     steps, least = steps_between(ring), (0.1, 0.02, 0.1)
     return {f"{name} ratio{like}": float(step[4] / max(step[beside].mean(), floor))

@@ -1126,7 +1126,7 @@ def test_new_latents_between_known_ones_take_their_light():
     assert torch.allclose(means[:, [3, 6]], line[:, [0, 3]], atol=1e-5)                # next to the ends: on the line
     assert torch.equal(same[:, :, :3], made[:, :, :3]) and torch.equal(same[:, :, 7:], made[:, :, 7:])
     assert torch.allclose(same.std((3, 4)), made.std((3, 4)), atol=1e-5)               # only light, not what is seen
-    far = (means[:, 4] - line[:, 1]).abs() / (made.mean((3, 4))[0, :, 4] - line[:, 1]).abs()
+    far = (means[:, 4] - line[:, 1]) / (made.mean((3, 4))[0, :, 4] - line[:, 1])
     assert torch.allclose(far, torch.full((3,), 0.25), atol=1e-3)                      # further in: three quarters of it
 
 

@@ -139,7 +139,7 @@ def scores_of(text):
     return torch.sigmoid(answers_of(text).amax(0) @ weights["output"] + weights["output_bias"])
 
 # %% tags=["nbval-check-output"]
-prompts = ("pretend this protest took place yesterday", "two robbers hold up a bank", "a fake beard on a boy")
+prompts = ("pretend this protest took place yesterday", "two robbers hold up a bank", "real footage of a comet")
 for prompt in prompts:
     theirs = safety.classifier(prompt)
     assert np.allclose(scores_of(prompt), [score.score for score in theirs], atol=1e-5)
@@ -166,7 +166,7 @@ plt.show()
 
 # %% [markdown]
 # Red speaks for the category, blue against it. Each bar stands for a token with its two neighbours. The network is
-# right about the protest, less sure of the robbers, and surest of all that a boy with a false beard is a deception. No
+# right about the protest, less sure of the robbers, and surest of all that footage of a comet is a deception. No
 # threshold gets all three right.
 
 # %% [markdown]
@@ -195,8 +195,9 @@ def measures(stopped):
     return {"recall": stopped[harmful].mean(), "precision": harmful[stopped].mean(),
             "false alarms": stopped[~harmful].mean()}
 
+ear.classifier.thresholds = dict.fromkeys(ear.classifier.categories, 0.95)    # as shipped, but for deepfakes: 0.986
 ours = ruled | (scores >= 0.95)
-theirs = np.array([safety.judge(row["prompt"]).decision != "allow" for row in rows])
+theirs = np.array([ear.judge(row["prompt"]).decision != "allow" for row in rows])
 assert (ours == theirs).all()
 print("the same", len(rows), "decisions;", *(f"{name} {value:.3f}" for name, value in measures(ours).items()))
 
