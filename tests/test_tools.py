@@ -1127,7 +1127,7 @@ def test_new_latents_between_known_ones_take_their_light():
     assert torch.equal(same[:, :, :3], made[:, :, :3]) and torch.equal(same[:, :, 7:], made[:, :, 7:])
     assert torch.allclose(same.std((3, 4)), made.std((3, 4)), atol=1e-5)               # only light, not what is seen
     far = (means[:, 4] - line[:, 1]) / (made.mean((3, 4))[0, :, 4] - line[:, 1])
-    assert torch.allclose(far, torch.full((3,), 0.25), atol=1e-3)                      # further in: three quarters of it
+    assert torch.allclose(far, torch.full((3,), 0.25), atol=1e-3)          # further in: three quarters of it
 
 
 def test_a_jump_is_measured_where_the_seam_is():
