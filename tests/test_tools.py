@@ -56,6 +56,8 @@ from sorakit.tools.shot import Circular, decode, decode_loop, encode, encode_sti
 from sorakit.tools.windows import Timeline, alike, decoded, fill, grow
 from sorakit.types import Reason, Video
 from sorakit.videofile import find_ffmpeg
+from sorakit.views import pictures
+from sorakit.views.insides import autoencoder_of
 from sorakit.world.render import render
 from sorakit.world.scene import Scene, Subject
 
@@ -731,6 +733,14 @@ def test_a_rings_frames_are_those_of_a_film_that_has_gone_round_before(pipe):
     assert torch.allclose(frames, thrice[:, :, -12:], atol=1e-4)
     turned = decode_loop(pipe, ring.roll(2, 2))
     assert torch.allclose(turned, frames.roll(4, 2), atol=1e-4)
+
+
+def test_a_ring_is_looked_into_as_it_is_decoded(pipe):
+    run = loop(pipe, prompt=PROMPT, seconds=2, **FAST).run
+    truth = to_bytes(decode_loop(pipe, run.latents.values))
+    assert np.array_equal(pictures.decoded(run.latents.values, autoencoder_of(run)), truth[1::2])
+    film = pipe.trace(PROMPT, **FAST)
+    assert np.array_equal(pictures.decoded(film.latents.values, autoencoder_of(film)), to_bytes(film.frames)[::2])
 
 
 def test_a_network_that_looks_one_latent_aside_sees_a_ring_without_a_beginning():

@@ -162,6 +162,19 @@ class Circular:
 
 
 @dataclass(frozen=True)
+class CircularDecoder:
+    """An autoencoder that decodes a film as a ring, two frames of each latent; all else it leaves to its own."""
+
+    autoencoder: Any
+
+    def decode(self, ring: Float[Tensor, "1 c k i j"]) -> Float[Tensor, "1 3 t h w"]:
+        return decode_loop(self, ring)
+
+    def __getattr__(self, name):
+        return getattr(self.autoencoder, name)
+
+
+@dataclass(frozen=True)
 class Anchored:
     """A network that leaves a film as it is but for what its prompt and the new one say differently.
 

@@ -22,6 +22,7 @@ from .loop import Loop, join_processes
 PRESETS = {"nano": {"channels": 192, "width": 64}, "base": {"channels": 192, "width": 64}}
 LR, STRAIGHT_LR = 1e-3, 3e-5      # the straight lines start out right and have small entries
 NOISE, MORE = 0.03, 0.5  # added to normalised latents, so that decoding forgives errors of the transformer
+EDGES = {2: 1.0, 3: 0.3, 4: 0.3}     # what an error from one frame to the next, and from pixel to pixel, counts
 HELD_OUT = 10_000_019    # data seed of clips that no training sees
 
 
@@ -123,7 +124,7 @@ def load_autoencoder(source: str | Path) -> tuple[dict[str, torch.Tensor], dict]
 class Remake:
     """Films made from what noise leaves of true latents, by a flow model without words: they have its faults."""
 
-    def __init__(self, weights, device: torch.device, times: tuple[float, float] = (0.1, 0.6)):
+    def __init__(self, weights, device: torch.device, times: tuple[float, float] = (0.1, 0.75)):
         self.times = times
         self.transformer = Transformer.from_weights(weights).to(device)
         text = CaptionTransformer(**weights.card["text"])
@@ -164,10 +165,11 @@ def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float, remak
         x, mask = (torch.cat([v[::2], v[1::2]]) for v in (x, mask))
     error = model.decode(z_seen) - x
     weight = 1 + (subject_weight - 1) * mask.to(x.dtype)
-    edges = sum((weight.narrow(axis, 1, x.shape[axis] - 1) * error.diff(dim=axis).abs()).mean() for axis in (2, 3, 4))
+    edges = sum(share * (weight.narrow(axis, 1, x.shape[axis] - 1) * error.diff(dim=axis).abs()).mean()
+                for axis, share in EDGES.items())
     inside, pixels = (mask * error.square()).mean(1).flatten(1).sum(1), mask.flatten(1).sum(1)
     decibels = torch.where(pixels > 50, (inside / pixels.clamp_min(1) + 1e-4).log10(), 0).mean()
-    return (weight * error.abs()).mean() + 4 * (weight * error.square()).mean() + 0.3 * edges \
+    return (weight * error.abs()).mean() + 4 * (weight * error.square()).mean() + edges \
         + 0.2 * decibels + 1e-4 * z.square().mean()
 
 

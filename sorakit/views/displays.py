@@ -232,10 +232,11 @@ def show_run(run) -> dict[str, str]:
     import cv2
 
     from sorakit.views.charts import stacked, stages
+    from sorakit.views.insides import autoencoder_of
     from sorakit.views.pictures import denoising
     from sorakit.views.sheet import chosen, sheet
 
-    autoencoder = run.pipeline and run.pipeline.autoencoder
+    autoencoder = autoencoder_of(run)
     parts = [denoising(run.steps, autoencoder, whole=False)] if run.steps else []
     frames = chosen(len(run.video.frames), 6)
     film = sheet([list(run.video.frames[frames])], [[f"{k / run.video.fps:.2f} s" for k in frames]], ["film"],

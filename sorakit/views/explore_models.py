@@ -23,6 +23,7 @@ from sorakit.views.insides import (
     added,
     added_sheet,
     answer,
+    autoencoder_of,
     gates_chart,
     paints_sheet,
     weights_sheet,
@@ -62,7 +63,7 @@ def explore_transformer(model: Transformer, run: Run | None = None) -> Explorers
 def explore_at_work(model: Transformer, run: Run) -> Explorer:
     """Pick a sub-layer and a step: where in the frames it adds most to the patches, and how much all of them do."""
     measured = lru_cache(1)(lambda step: added(model, run, step))
-    film = colours_of(run.latents.values, run.pipeline and run.pipeline.autoencoder)
+    film = colours_of(run.latents.values, autoencoder_of(run))
 
     def draw(name: str, step: int) -> Image.Image:
         sizes, into = measured(step)
@@ -77,7 +78,7 @@ def explore_at_work(model: Transformer, run: Run) -> Explorer:
 
 def explore_without(model: Transformer, run: Run) -> Explorer:
     """Pick a sub-layer and a step: the film that the step points to with it and without it, and where that differs."""
-    autoencoder = run.pipeline and run.pipeline.autoencoder
+    autoencoder = autoencoder_of(run)
     whole = lru_cache(1)(lambda step: answer(model, run, step))
     frames = run.steps[0].x.shape[2]
 

@@ -15,6 +15,7 @@ from sorakit.views.attention import Attention, attention, patch_at, patch_looks,
 from sorakit.views.charts import schedule_chart, stacked, stages, words_chart
 from sorakit.views.explore_words import explore_conditioning
 from sorakit.views.explorer import Explorer, Explorers, check, slider
+from sorakit.views.insides import autoencoder_of
 from sorakit.views.pictures import changed, colours_of, components, decoded, mixed, preview, split
 from sorakit.views.sheet import Layout, beside, diverging, rising, sheet
 
@@ -26,7 +27,7 @@ BRIGHT = 40.0       # grey levels of 255, of what changed: the same at each step
 
 def explore_run(run: Run) -> Explorers:
     """Its denoising, guidance, attention (what was kept), words, latents, schedule and stages."""
-    autoencoder = run.pipeline and run.pipeline.autoencoder
+    autoencoder = autoencoder_of(run)
     parts = {"denoising": explore_denoising(run.steps, autoencoder)}
     if any(step.unconditional is not None for step in run.steps):
         parts["guidance"] = explore_guidance(run.steps, autoencoder)

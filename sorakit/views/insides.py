@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
 from sorakit.run import Run
-from sorakit.tools.shot import Circular
+from sorakit.tools.shot import Circular, CircularDecoder
 from sorakit.transformer.model import Transformer
 from sorakit.views.charts import COLOURS, Chart, look, stacked
 from sorakit.views.sheet import beside, diverging, glowing, resized, sheet
@@ -116,8 +116,18 @@ def gates_chart(model: Transformer, t: float, summary: Float[Tensor, "1 d"], h: 
 
 def network_of(run: Run, model: Transformer):
     """The model as the run asked it: of a ring, with its ends laid on."""
+    return Circular(model) if is_ring(run) else model
+
+
+def autoencoder_of(run: Run):
+    """The autoencoder as the run decodes with it: of a ring, led in by its own end. None without a pipeline."""
+    autoencoder = run.pipeline and run.pipeline.autoencoder
+    return CircularDecoder(autoencoder) if is_ring(run) else autoencoder
+
+
+def is_ring(run: Run) -> bool:
     given = getattr(run.pipeline, "given", None)
-    return Circular(model) if given is not None and given.circular else model
+    return given is not None and given.circular
 
 
 @torch.no_grad()

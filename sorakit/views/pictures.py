@@ -43,7 +43,8 @@ def preview(latents: Float[Tensor, "b c t h w"], autoencoder, detail: int = 4) -
 @torch.no_grad()
 def decoded(latents: Float[Tensor, "b c t h w"], autoencoder) -> UInt8[np.ndarray, "t y x 3"]:
     """What latents show, by the decoder: of the two frames of each latent frame the second."""
-    return to_bytes(rearrange(autoencoder.decode(latents[:1])[0, :, ::TIME], "c t h w -> t h w c"))
+    frames = autoencoder.decode(latents[:1])[0]
+    return to_bytes(rearrange(frames[:, (frames.shape[1] - 1) % TIME::TIME], "c t h w -> t h w c"))
 
 
 def components(latents: Float[Tensor, "b c t h w"], like: Float[Tensor, "b2 c t2 h2 w2"] | None = None
