@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sorakit.latent.text import CaptionTransformer
-from sorakit.transformer.model import Block, Transformer, place_waves, rotary_angles, rotate
+from sorakit.transformer.model import Block, Head, Transformer, place_waves, rotary_angles, rotate
 from sorakit.transformer.probe import Probes
 
 
@@ -30,6 +30,22 @@ def test_rotary_attention_depends_on_distances_only():
     score = lambda a, b: (rotate(q, place[a][None]) * rotate(k, place[b][None])).sum()
     assert torch.allclose(score((0, 0, 0), (2, 1, 3)), score((4, 2, 1), (6, 3, 4)), atol=1e-4)
     assert not torch.allclose(score((0, 0, 0), (2, 1, 3)), score((0, 0, 0), (3, 1, 3)), atol=1e-2)
+
+
+def test_the_head_sees_a_patchs_own_place_in_the_frames_beside_it():
+    torch.manual_seed(0)
+    head, tokens, x = Head(6, 64, beside=1), torch.randn(1, 12, 64), torch.randn(1, 12, 6)      # 3 frames of 4 patches
+    changed = x.clone()
+    changed[:, 9] += 1                                                  # the second patch of the last frame
+    moved = (head(tokens, changed, 3) - head(tokens, x, 3)).abs().amax(-1)[0] > 1e-6
+    assert moved.nonzero().flatten().tolist() == [5, 9]
+    one = Head(6, 64)
+    one.up.weight.data = head.up.weight.data[:, :70].clone()            # its own latents come first, then those beside
+    head.up.weight.data[:, 70:] = 0
+    one.up.bias.data, one.down = head.up.bias.data, head.down
+    assert torch.allclose(one(tokens, x, 3), head(tokens, x, 3), atol=1e-6)
+    still = Head(6, 64, beside=2)
+    assert still(tokens[:, :4], x[:, :4], 1).shape == (1, 4, 6)         # a film of one frame has none beside it
 
 
 def test_rotation_keeps_lengths():

@@ -26,7 +26,7 @@ class Transformer(Watched):
     `(b, frames or 1, heads, queries, d / heads)`; `blocks.k` and `out`.
     """
 
-    def __init__(self, channels: int, width: int, depth: int, heads: int, two_times: bool = False):
+    def __init__(self, channels: int, width: int, depth: int, heads: int, beside: int = 0, two_times: bool = False):
         super().__init__()
         self.register_buffer("scale", torch.ones(channels))          # standard deviation of each latent channel
         self.embed = nn.Linear(channels, width)
@@ -36,7 +36,7 @@ class Transformer(Watched):
         self.blocks = nn.ModuleList(Block(width, heads, "time" if k % 2 else "space", f"blocks.{k}")
                                     for k in range(depth))
         self.out_modulation = nn.Linear(width, 2 * width)
-        self.out = Head(channels, width)
+        self.out = Head(channels, width, beside)
         self.end = time_mlp(width) if two_times else None            # of the span that a few-step model crosses
         for layer in (self.modulation, self.out_modulation, self.out.down, *([self.end[-1]] if two_times else ())):
             nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
@@ -71,7 +71,7 @@ class Transformer(Watched):
         for block in self.blocks:
             tokens = block(tokens, modulation, words, word_mask, place, frames, see)
         shift, scale = self.out_modulation(condition).chunk(2, -1)
-        out = see("out", self.out(norm(tokens) * (1 + scale) + shift, x))                   # (b, n, c)
+        out = see("out", self.out(norm(tokens) * (1 + scale) + shift, x, frames))           # (b, n, c)
         return rearrange(out, "b (t h w) c -> b c t h w", t=frames, h=h, w=w)
 
     def names(self) -> list[str]:
@@ -149,15 +149,22 @@ class Head(nn.Module):
     """What the blocks found out about a patch, and its own noisy latents once more, to what is put out.
 
     A patch has as many latent channels as a small model is wide: its fine detail goes past the blocks, not through
-    them, so that they are free for what the film shows.
+    them, so that they are free for what the film shows. So must, for detail that stays from frame to frame, that of the
+    same place in so many frames before and after (`beside`): each frame for itself makes up its own, and it boils.
     """
 
-    def __init__(self, channels: int, width: int):
+    def __init__(self, channels: int, width: int, beside: int = 0):
         super().__init__()
-        self.up, self.down = nn.Linear(width + channels, 3 * width), nn.Linear(3 * width, channels)
+        self.beside = beside
+        self.up = nn.Linear(width + (1 + 2 * beside) * channels, 3 * width)
+        self.down = nn.Linear(3 * width, channels)
 
-    def forward(self, tokens: Float[Tensor, "b n d"], x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
-        return self.down(F.gelu(self.up(torch.cat([tokens, x], -1))))
+    def forward(self, tokens: Float[Tensor, "b n d"], x: Float[Tensor, "b n c"], frames: int) -> Float[Tensor, "b n c"]:
+        patches = x.shape[1] // frames
+        around = F.pad(x, (0, 0, self.beside * patches, self.beside * patches))              # nothing past the ends
+        places = [self.beside, *(k for k in range(1 + 2 * self.beside) if k != self.beside)]         # its own first
+        seen = [around[:, k * patches:k * patches + x.shape[1]] for k in places]
+        return self.down(F.gelu(self.up(torch.cat([tokens, *seen], -1))))
 
 
 class TimeEmbedding(nn.Module):
