@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -29,22 +28,22 @@ from tqdm import tqdm
 from sorakit import tools
 from sorakit.evaluation import measures
 from sorakit.evaluation.adherence import describe, scenes_to_ask
-from sorakit.pipeline import Pipeline, load
+from sorakit.pipeline import Pipeline, digest_of, load
 from sorakit.synthesis.finish import to_bytes
 from sorakit.synthesis.measures import psnr
 from sorakit.tools.loop import SEAMS, closed
 from sorakit.tools.shot import decode, decode_loop, encode_still, read
 from sorakit.tools.windows import Timeline, fill
 from sorakit.types import NATIVE_FPS, NATIVE_SIZES, Video
-from sorakit.weights import WeightsError
+from sorakit.weights import WeightsError, load_weights
 from sorakit.world.render import render
 from sorakit.world.scene import Scene, Subject
 
 SIZE = dict(zip(("height", "width"), NATIVE_SIZES["16:9"]))
 STRENGTHS = (0.0, *tools.STRENGTHS.values(), 1.0)
 LONG = 20.0
-STEPS = 12                                       # of the flow model: where the weights do not know few steps, and of
-PART_NOISED = ("remix", "blend")                 # these, which walk with it in any case
+STEPS = 12                                       # of these, for time's sake; of the others what `pipe(prompt)` takes
+PART_NOISED = ("remix", "blend")
 DOCS = Path(__file__).parents[1] / "docs"
 MARKS = "<!-- measured: from here", "<!-- measured: to here -->"
 EXAMPLES = {                                     # the seed's two, as (source, prompt, style, part of the scene: value)
@@ -290,7 +289,7 @@ class Bench:
 
     def __init__(self, pipe: Pipeline, films: int, steps: int | None):
         self.pipe, self.films = pipe, films
-        self.how = {"steps": steps or (4 if pipe.few_step is not None else STEPS)}
+        self.how = {"steps": steps or pipe.plan(None, None)[2]}
         self.part = {"steps": steps or STEPS}                # of films that are part-noised
         self.scenes: Sequence[Scene] = scenes_to_ask(films, held_out=False)
         try:
@@ -468,13 +467,6 @@ def written(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def card_of(weights: str) -> str:
-    """What tells weights from others: the sha256 of their card, which has those of their shards."""
-    from sorakit.weights import load_weights
-
-    return hashlib.sha256(json.dumps(load_weights(weights).card, sort_keys=True).encode()).hexdigest()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=["measure", "sheets"], default="measure")
@@ -495,7 +487,7 @@ def main() -> None:
             SHEETS[name](pipe, {"steps": asked.steps} if asked.steps else {}, asked.out)
     else:
         bench = Bench(pipe, asked.films, asked.steps)
-        about = {"weights": asked.weights, "sha256": card_of(asked.weights), "films": asked.films,
+        about = {"weights": asked.weights, "sha256": digest_of(load_weights(asked.weights).card), "films": asked.films,
                  "referee": bench.referee is not None, "threads": torch.get_num_threads()}
         for name in (bar := tqdm([name for name in BENCHMARKS if name in (asked.only or BENCHMARKS)])):
             bar.set_description(name)

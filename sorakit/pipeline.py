@@ -76,8 +76,8 @@ class Pipeline:
                 `sorakit.tools.reel` makes longer films.
             aspect: "16:9", "9:16", "1:1", "4:3", "21:9" or any other up to 4:1; by default that of `synthesis`, else
                 "16:9".
-            steps: denoising steps; more are slower and finer. By default 4 with weights that know few steps, else 25;
-                more than 8 take the flow model.
+            steps: denoising steps; more are slower and finer. By default 4 with weights whose card makes few steps
+                the default (nano's does not), else 25; more than 8 take the flow model.
             guidance: how hard the prompt pulls; 1 is no more than the model would by itself. A number takes the flow
                 model; by default what few-step weights were taught, else 4.
             height, width: of the film in pixels; a height alone keeps the aspect. By default the short side has what

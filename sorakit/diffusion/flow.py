@@ -20,10 +20,10 @@ class RectifiedFlow:
         return noise - x0                                              # (b, c, t, h, w)
 
     def times(self, batch: int, generator: torch.Generator | None = None) -> Float[Tensor, " b"]:
-        """Logit-normal times (Esser et al. 2024), and one in ten near the noise (0.95 to 0.995), where it is decided
+        """Logit-normal times (Esser et al. 2024), and one in five near the noise (0.95 to 0.995), where it is decided
         what is where: later the noisy film itself shows it, and the words need not be heard."""
         normal, which = torch.randn(batch, generator=generator), torch.rand(batch, generator=generator)
-        return torch.sigmoid(torch.where(which < 0.1, normal + 4.0, 1.5 * normal + 0.8))
+        return torch.sigmoid(torch.where(which < 0.2, normal + 4.0, 1.5 * normal + 0.8))
 
     def loss(self, transformer, x0, words, word_mask, known, noise, t, weight=None, channel_weight=None
              ) -> Float[Tensor, ""]:

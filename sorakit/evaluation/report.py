@@ -1,13 +1,13 @@
 """One command, one report: films of the benchmark's prompts, read by the referee, beside their ceiling and their floor.
 
-The ceiling is the referee's own reading of renders of the same scenes: no model can do better. The floor is the films
-judged by other films' prompts: what is right by chance.
+The ceiling is the referee's own reading of renders of the same scenes, about what a perfect model would score. The
+floor is the films judged by other films' prompts: what is right by chance of the scene, but not of a guess between two,
+as colour, count, action and direction count only where their subject is seen.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import platform
@@ -21,7 +21,7 @@ import torch
 from jaxtyping import UInt8
 from torch.nn import functional as F
 
-from ..pipeline import Pipeline, load
+from ..pipeline import Pipeline, digest_of, load
 from ..types import NATIVE_FPS, NATIVE_SIZES, Conditioning
 from ..weights import load_weights
 from ..world.render import render
@@ -201,9 +201,8 @@ def _remember_training(referee, data) -> np.ndarray | None:
 def about(weights: str | Path, seed: int, device: torch.device) -> dict:
     """What was measured, and where."""
     card = load_weights(weights).card
-    digest = hashlib.sha256(json.dumps(card["shards"], sort_keys=True).encode()).hexdigest()[:16]
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {"weights": Path(weights).name, "weights_hash": digest, "training": card.get("flow_training"),
+    return {"weights": Path(weights).name, "weights_hash": digest_of(card)[:16], "training": card.get("flow_training"),
             "seed": seed, "machine": f"{platform.system()} {chip}, {os.cpu_count()} cores, torch {torch.__version__}, "
             f"{torch.get_num_threads()} threads", "date": time.strftime("%Y-%m-%d")}
 
@@ -223,7 +222,7 @@ def write(parts: dict[str, Part], out: str | Path, about: dict) -> Path:
     beside = out / f".benchmark.{os.getpid()}.jpg"
     Image.fromarray(sheet(parts)).save(beside, quality=85)
     beside.replace(out / "benchmark_films.jpg")
-    _replace(out / "benchmark.md", as_markdown(parts, about))
+    _replace(out / "benchmark.md", as_markdown(parts, about, out))
     return out / "benchmark.md"
 
 
@@ -234,7 +233,7 @@ def as_json(part: Part) -> dict:
             "floor": shares(part.floor), "measures": part.measures, "judged": part.judged}
 
 
-def as_markdown(parts: dict[str, Part], about: dict) -> str:
+def as_markdown(parts: dict[str, Part], about: dict, out: Path) -> str:
     """The report as a page: tables of shares with 95% intervals and of measures, and how to make it again."""
     which = next(iter(parts)) if len(parts) == 1 else "both"
     training = about["training"] or {}
@@ -246,7 +245,9 @@ def as_markdown(parts: dict[str, Part], about: dict) -> str:
              f"{about['machine']}.", "",
              "Films of two seconds, 16:9, asked for in one sentence that says everything, and read back by the referee "
              "(`sorakit/evaluation/referee.py`). Percent of the films that are right, with 95% intervals. Ceiling: the "
-             "referee's reading of renders of the same scenes. Floor: the films judged by other films' prompts.", ""]
+             "referee's reading of renders of the same scenes. Floor: the films judged by other films' prompts. "
+             "Colour, count, action and direction count only where their subject is seen: who guesses between left and "
+             "right is right in about half of the films whose subject is, not in the floor's share.", ""]
     for name, part in parts.items():
         films = len(part.films)
         lines += [f"## {name[0].upper() + name[1:]} combinations" if name != "given" else "## The scenes given", "",
@@ -268,15 +269,15 @@ def as_markdown(parts: dict[str, Part], about: dict) -> str:
                   + " |" for key in dict.fromkeys(key for test in tests.values() for key in test)]
         lines.append("")
     lines += ["Flicker: mean difference of successive frames where the camera was asked to stand still. Warping error: "
-              "after moving each frame along the flow. Motion: frame heights a second. Dynamic degree: share of films "
-              "that move. Fréchet distance: in the referee's features, from held-out renders. Nearest training clip: 1 "
-              "- cosine; far below the renders' would mean that films are recited. Sources: "
+              "after moving each frame along the optical flow. Motion: frame heights a second. Dynamic degree: share "
+              "of films that move. Fréchet distance: in the referee's features, from held-out renders. Nearest "
+              "training clip: 1 - cosine; far below the renders' would mean that films are recited. Sources: "
               "`sorakit/evaluation/measures.py`.", "",
               "![Shares of films that are right](benchmark.png)", "",
               "![Films, first and last frames; a green edge where the whole scene is right](benchmark_films.jpg)", "",
               f"Again: `sorakit evaluate --weights {about['weights']} --prompts {which} --seeds "
               f"{next(iter(parts.values())).seeds} --films {len(next(iter(parts.values())).films)} "
-              f"--steps {about['steps']}{guided} --out docs`", ""]
+              f"--steps {about['steps']}{guided} --out {out}`", ""]
     return "\n".join(lines)
 
 

@@ -97,8 +97,9 @@ def page(preset: str = "nano") -> str:
         *table(("name", "axes", "shape", "what it is"),
                [(f"`{name}`", axes(name), shape, INTERMEDIATES[name]) for name, shape in shapes.items()]), "",
         "## In a run", "",
-        "With weights that know few steps, a plain `pipe.trace(prompt)` has four steps of `pipe.few_step`, which has",
-        "the same names; guidance is folded into it. `steps=25` or a guidance takes `pipe.transformer`.", "",
+        "`pipe.trace(prompt, steps=4)` has four steps of `pipe.few_step`, which has the same names; guidance is folded",
+        "into it. 25 steps, or a guidance, take `pipe.transformer`. What a run keeps has no axis b: the first film",
+        "alone; `watch` sees all of it.", "",
         "`run = pipe.trace(prompt)`; `run.records[stage]` has the same by stage, with inputs, seconds and memory.", "",
         *table(("name", "axes", "shape", "what it is"),
                [(f"`run.{name}`", letters, shown(follow(run, name)), what) for name, letters, what in RUN]), ""])

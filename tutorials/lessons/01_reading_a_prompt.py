@@ -235,7 +235,8 @@ print(len(KINDS), "subjects:", ", ".join(KINDS))
 print(len(SETTINGS), "settings:", ", ".join(SETTINGS))
 
 # %% [markdown]
-# For anything else sorakit takes the nearest, by the same cosines as yours, and says so.
+# For anything else sorakit takes the nearest, and says so. It is the same cosine, but to many words for each thing: a
+# violin is near *musician*, which is drawn as a man, a lorry near *vehicle*, which is drawn as a car.
 
 # %%
 for asked in ("a puppy", "a lorry", "a nightingale", "a violin", "an astronaut"):
@@ -293,10 +294,10 @@ checks.bag(bag)
 #
 # Two functions are all of it. In `look` each word asks (`q`, its query) all words (`k`, their keys). How well a key
 # answers is an inner product; `softmax` turns these into shares that add up to 1, and the word takes that mixture of
-# what all have to say (`v`, their values). This happens in six *heads* side by side, each on its own 32 of the 192
-# numbers. In `think` each word works for itself. `norm1` and `norm2` bring the vectors to one size first, and what
-# comes out is *added* to the word: nothing that it knew is lost. All of this together is *attention*, and a stack of
-# it a *transformer*.
+# what all have to say (`v`, their values). This happens in six *heads* side by side, each with queries, keys and
+# values of its own, 32 numbers long, made from all 192. This is *attention*. In `think` each word works for itself.
+# `norm1` and `norm2` bring the vectors to one size first, and what comes out is *added* to the word: nothing that it
+# knew is lost. Both together are a *layer*, and a stack of layers is a *transformer*.
 
 # %%
 def look(layer, x):

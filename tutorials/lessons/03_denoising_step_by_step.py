@@ -280,7 +280,8 @@ print(len(steps), "steps, and the same film to the last bit")
 # `pipe` itself walks a little differently (`pipe.sampler.method` is "ancestral"): at each step it throws a part of the
 # noise away and draws it anew, so that later steps can mend what earlier ones got wrong. Then another number of steps
 # is another film, even from the same seed. That is why we stay with Euler here: with more of its steps the film stays
-# the same and gets finer.
+# the same and gets finer. And it guides only above t = 0.3 (`pipe.sampler.interval`): below, guidance adds flicker and
+# little else.
 #
 # And `pipe(prompt, steps=4)` does not walk so at all: a second network, `pipe.few_step`, takes four long steps. It has
 # learned from whole walks where they lead, guidance and all, so that there is no velocity without the prompt to look

@@ -147,8 +147,8 @@ for prompt in prompts:
     print(f"{prompt:42} {most.category:24} {most.score:.2f}")
 
 # %% [markdown]
-# The same scores. Which words did it hear? Each filter's answer comes from one place, so what it adds to the score can
-# be put down to that place.
+# The same scores. Which words did it hear? Each filter's answer comes from one place, so what it adds can be put down
+# to that place: not to the score itself, but to its *log odds*, the number that the sigmoid makes a score of.
 
 # %%
 figure, all_axes = plt.subplots(1, 3, figsize=(10, 2.6), layout="constrained", sharey=True)
@@ -161,7 +161,7 @@ for axes, prompt in zip(all_axes, prompts):
     axes.axhline(0, color="grey", lw=0.8)
     axes.set_xticks(range(len(tokens)), tokens, rotation=45, ha="right")
     axes.set_title(f"{safety.classifier.categories[category]} {scores_of(prompt).max():.2f}", fontsize=10)
-all_axes[0].set_ylabel("adds to the score")
+all_axes[0].set_ylabel("adds to the log odds")
 plt.show()
 
 # %% [markdown]
@@ -172,9 +172,9 @@ plt.show()
 # %% [markdown]
 # ## 3 · Move a threshold
 #
-# From which score on should the network be believed? Labelled prompts tell. These are 454 that nothing was trained or
-# chosen on. For each we need to know: is it harmful, does a rule or a name speak, and what is the network's highest
-# score?
+# From which score on should the network be believed? Labelled prompts tell. These are 454 that nothing was trained
+# on; their totals were looked at while the stage was made (docs/safety.md). For each we need to know: is it harmful,
+# does a rule or a name speak, and what is the network's highest score?
 
 # %%
 rows = [json.loads(line) for line in Path("../tests/data/safety_prompts.jsonl").read_text().splitlines()]
@@ -268,8 +268,8 @@ axes.set(xlabel="share of harmful prompts among all that are asked", ylabel="pre
 plt.show()
 
 # %% [markdown]
-# The same stage, the same rules. Where one prompt in a hundred is harmful, three of four that are stopped are not. That
-# is why a refusal gives its reasons, and why they should be read with kindness.
+# The same stage, the same rules. Where one prompt in a hundred is harmful, nearly two of three that are stopped are
+# not. That is why a refusal gives its reasons, and why they should be read with kindness.
 
 # %% [markdown]
 # ## 4 · A hidden mark, from scratch
@@ -288,8 +288,8 @@ show([made.frames[::2]], [f"frame {k}" for k in range(0, 9, 2)])
 # looks like noise. Add it: each pixel becomes one level brighter or darker, of 255. Nobody sees that.
 #
 # To find it, multiply the picture with the pattern and add up. The picture itself agrees with the pattern as often as
-# not, so its share cancels, nearly. The mark agrees everywhere. What is left by chance is as large as the square root
-# of the number of pixels, so we measure in that unit.
+# not, so its share cancels, nearly. The mark agrees everywhere. What is left by chance is as large as the picture's
+# standard deviation times the square root of the number of pixels, so we measure in that unit.
 
 # %%
 def pattern_of(key, shape):
@@ -409,14 +409,15 @@ checks.find_shift(find_shift)
 # %% [markdown]
 # ## 6 · sorakit's mark
 #
-# Our pattern has a second weakness: much of it is finest noise, and that is what a codec throws away first. sorakit
-# keeps the idea and changes the pattern:
+# Our pattern has a second weakness: much of it is finest noise, which shrinking and blur throw away first, and codecs
+# in part. sorakit keeps the idea and changes the pattern:
 # - it is made of *waves* of 9 to 32 pixels, which codecs keep;
 # - the waves are blue and yellow more than light and dark, as eyes are dull for small waves of blue;
 # - it is a *tile* of 128 x 128 pixels, laid again and again, so that any piece of the film holds a whole one;
 # - a part of it is always the same, to find the place by. The rest are 128 patterns, as in exercise 3: 64 bits, and 64
-#   more, each of them the sum of about half of the 64, picked at random. Of all messages, the detector takes the one
-#   whose 128 bits fit best, and gives the sure ones more say. So it gets by with a dozen wrong ones.
+#   more, each of them 1 if the sum of about half of the 64, picked at random, is odd. Of many likely messages, the
+#   detector takes the one whose 128 bits fit best, and gives the sure ones more say. So it gets by with a dozen wrong
+#   ones.
 #
 # The tile from scratch. In the plane of waves, the ones in use form a ring; a key makes 129 patterns on it that are at
 # right angles to each other.
@@ -605,10 +606,11 @@ axes.legend(loc="upper right")
 plt.show()
 
 # %% [markdown]
-# Above the red line a film counts as marked. As long as nothing happens, ours is by far the surer one: it uses every
-# wave that there is. Codecs and blur take most of that away, and as soon as the picture is moved, all of it is gone.
-# sorakit's mark gives up some certainty, and outlives what films go through. At a tenth of the size nothing is left of
-# waves that were 9 to 32 pixels long. Then the detector says that it found nothing, which is the truth.
+# Above the red line a film counts as marked. As long as every pixel stays in its place ours is often the surer one,
+# even after a codec: it uses every wave that there is, carries no message, and is looked for in one place only. Blur
+# and shrinking weaken it, and flipped, turned or cut it is gone. sorakit's mark pays for its 64 bits and for trying
+# every place, size and turn, and outlives all of these. It has limits too: after the hardest JPEG and at a tenth of
+# the size it stays below the line, where the detector has to say that it is not sure.
 
 # %% [markdown]
 # ## 8 · Sign it
