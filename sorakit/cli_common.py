@@ -109,7 +109,11 @@ class Limits:
 
             from sorakit.tools.plans import Ledger, Plan
 
-            self.ledger = Ledger(ledger.expanduser(), Plan.load(plan), getpass.getuser() if user is None else user)
+            try:
+                user = getpass.getuser() if user is None else user
+            except (KeyError, ImportError, OSError):
+                raise ValueError("user: nobody is logged in by a name here; pass --user") from None
+            self.ledger = Ledger(ledger.expanduser(), Plan.load(plan), user)
 
     def check(self, **size) -> None:
         self.ledger.check(**size)
@@ -146,6 +150,10 @@ def at_work(cancelled: str, weights: str | None, device: str | None, limits: tup
         with Limits(*limits) as kept:
             for output in outputs:
                 videofile.check_path(output, codec)
+            if outputs:
+                from sorakit.provenance import Authority
+
+                Authority.local()
             with Stages() as stages:
                 stages("load", 0, 1)
                 synthesis = recipe_of(**recipe) if recipe else None

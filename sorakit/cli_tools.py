@@ -120,7 +120,8 @@ def storyboard(
     asked = (*outputs, weights, device, plan, ledger, user, policy, consent, audit)
     with working(*asked) as (pipe, stages):
         if preview:
-            sheet = shown.preview(pipe, steps=2 if steps is None else steps, progress=stages)
+            sheet = shown.preview(pipe, steps=2 if steps is None else steps, negative=negative, guidance=guidance,
+                                  progress=stages)
             stages.bars.stop()
             say.print(f"{draw(sheet, preview)}", style="bold", markup=False)
         else:
@@ -223,6 +224,8 @@ def animate(
         from sorakit import tools
 
         where = number_or_name(at)
+        if last is not None and where == "last":
+            raise ValueError("at='last' and last= are the same place; leave one of them out")
         pictures = image if last is None else {where: image, "last": last}
         take = tools.animate(pipe, pictures, prompt, at=where, seconds=seconds, aspect=aspect, height=height,
                              width=width, fit=fit, negative=negative, seed=seed, steps=steps, guidance=guidance,

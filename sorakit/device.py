@@ -7,12 +7,13 @@ import contextlib
 import torch
 
 
-def pick_device(name: str | None = None) -> torch.device:
+def pick_device(name: str | torch.device | None = None) -> torch.device:
     """The named device, or the best one here: CUDA, then Apple's MPS, then the CPU.
 
     Raises ValueError for a device that this machine does not have.
     """
     have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = None if name is None else str(name)
     if name is None:
         return torch.device(next(kind for kind, there in have.items() if there))
     if not have.get(name.split(":")[0], False):

@@ -30,6 +30,8 @@ from sorakit.types import Brief, Conditioning, DenoisingStep, Latents, Verdict, 
 
 STAGES = ("prompt", "screen", "text", "known", "diffusion", "decode", "synthesis", "release")
 VERSION = 1
+COUNTS_IN = {"prompt": "prompt", "negative": "prompt", "image": "prompt", "seed": "diffusion", "steps": "diffusion",
+             "guidance": "diffusion", "seconds": "diffusion", "aspect": "diffusion"}      # what a change there alters
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +102,7 @@ class Run:
                ) -> Run:
         """Make the film and keep what is on the way; see `Pipeline.trace`."""
         recorder = recorder or Recorder(pipeline, keep)
-        request = {name: int(value) if isinstance(value, np.integer) else value for name, value in request.items()}
+        request = {name: value.item() if isinstance(value, np.generic) else value for name, value in request.items()}
         with recorder.watching():
             pipeline.stages(recorder, **request)
         return cls(request, recorder.records, recorder.steps, recorder.keep, pipeline.model, pipeline,
@@ -131,6 +133,11 @@ class Run:
                              f"{len(self.steps) - 1}, and from_='diffusion'")
         recorder = Recorder(self.pipeline, self.keep if keep is None else keep)
         past = STAGES[:STAGES.index(from_) + (at is None)]
+        for name, stage in COUNTS_IN.items():
+            taken = stage in past or name == "seed" and at is not None
+            if taken and name in changes and changes[name] != self.request.get(name):
+                raise ValueError(f"{name}={changes[name]!r} counts in stage {stage!r}, which is taken over as it was; "
+                                 "begin earlier, or make another run")
         recorder.taken = {name: self.records[name] for name in past}
         if at is None:
             recorder.steps = list(self.steps) if "diffusion" in past else []
@@ -149,7 +156,8 @@ class Run:
 
     def save(self, path: str | Path) -> Path:
         """Everything but the pipeline into one safetensors file; there is a whole file or none."""
-        path = Path(path)
+        path = Path(path).expanduser()
+        path.parent.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         about = {"version": VERSION, "model": self.model, "tool": self.tool, "keep": self.keep,
                  "request": {name: value for name, value in self.request.items() if name != "image"},
@@ -278,7 +286,8 @@ class Difference:
         apart = np.abs(a.video.frames.astype(np.int16) - b.video.frames)
         error = float(np.square(apart / 255).mean())
         stages = tuple(name for name in STAGES if not _same(a.records[name].output, b.records[name].output))
-        x = [(p.x - q.x).square().mean().sqrt().item() for p, q in zip(a.steps, b.steps) if p.x.shape == q.x.shape]
+        x = [(p.x - q.x.to(p.x.device)).square().mean().sqrt().item() for p, q in zip(a.steps, b.steps)
+             if p.x.shape == q.x.shape]
         return cls(a, b, stages, x, -10 * np.log10(error) if error else float("inf"), int(apart.max()),
                    apart.astype(np.uint8))
 
@@ -309,7 +318,7 @@ def _checked_patch(patch: Mapping[str, Run], transformer) -> Mapping[str, Run]:
             raise ValueError(f"patch={name!r} is no name of this model; transformer.names() lists them")
         try:
             _kept(run.steps[0], name)
-        except KeyError:
+        except (KeyError, IndexError):
             raise ValueError(f"patch={name!r} was not kept by the run that it is to come from; trace that with "
                              f"keep={name!r}") from None
     return patch
@@ -342,15 +351,17 @@ def _peak() -> int:
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-    import resource  # there is none on Windows
-
+    try:
+        import resource
+    except ImportError:                                              # on Windows, where memory is not measured
+        return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _same(a, b) -> bool:
     """Whether two outputs hold the same values."""
     if isinstance(a, Tensor):
-        return isinstance(b, Tensor) and a.shape == b.shape and bool((a == b).all())
+        return isinstance(b, Tensor) and a.shape == b.shape and bool((a == b.to(a.device)).all())
     if isinstance(a, np.ndarray):
         return isinstance(b, np.ndarray) and np.array_equal(a, b)
     if dataclasses.is_dataclass(a):

@@ -350,8 +350,8 @@ class Video:
         """The part between two times in seconds; negative times count from the end, as in a list."""
         if not isinstance(span, slice) or span.step is not None:
             raise TypeError("a Video is sliced by seconds, video[0.5:1.5]; single frames are in video.frames")
-        first, last = (None if s is None else round(s * self.fps) for s in (span.start, span.stop))
-        frames = self.frames[first:last]
+        at = lambda s: None if s is None else max(0, round(s * self.fps) + (len(self.frames) if s < 0 else 0))
+        frames = self.frames[at(span.start):at(span.stop)]
         if not len(frames):
             raise ValueError(f"no frame lies between {span.start} and {span.stop} s: the film is {self.seconds:g} s "
                              "long")

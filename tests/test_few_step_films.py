@@ -259,8 +259,8 @@ def test_generate_tells_how_a_film_was_made(pipe, few_step_weights, tmp_path, mo
 
 
 @pytest.mark.parametrize("asked, said, again", [
-    ({}, "4 steps, guidance folded in, seed 0", "--steps 4 --out docs"),
-    ({"steps": 9}, "9 steps, guidance 4, seed 0", "--steps 9 --guidance 4 --out docs")])
+    ({}, "4 steps, guidance folded in, seed 0", "--steps 4 --out "),
+    ({"steps": 9}, "9 steps, guidance 4, seed 0", "--steps 9 --guidance 4 --out ")])
 def test_the_report_says_which_steps_and_guidance_were_scored(few_step_weights, tmp_path, monkeypatch, asked, said,
                                                               again):
     torch.manual_seed(0)

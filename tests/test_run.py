@@ -129,6 +129,9 @@ def test_what_cannot_be_replayed_says_so(pipe, run, tmp_path):
         run.replay(from_="latents")
     with pytest.raises(ValueError, match="at=4 .* from 0 to 3"):
         run.replay(at=4)
+    for change in ({"seed": 9}, {"guidance": 7.0}, {"from_": "prompt", "prompt": "a blue boat"}, {"at": 1, "seed": 9}):
+        with pytest.raises(ValueError, match="counts in stage"):        # no film is signed with a seed not its own
+            run.replay(**change)
     with pytest.raises(ValueError, match="pattern='blocks.9.*' fits no name"):
         pipe.trace("a cat", keep="blocks.9.*", **ASK)
     with pytest.raises(ValueError, match="no pipeline"):

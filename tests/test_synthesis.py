@@ -443,3 +443,30 @@ def test_memory_holds_a_few_frames_however_long_the_film_is():
 def test_what_does_not_fit_is_said(make, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         make()
+
+
+def test_a_folder_that_holds_more_than_frames_is_left_alone(tmp_path):
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    frames = np.zeros((3, 48, 64, 3), np.uint8)
+    with pytest.raises(IsADirectoryError, match="holds more than frames"):
+        encode.write(folder, Stream.of(frames, 8.0))
+    assert (folder / "thesis.txt").read_text() == "mine"
+    for count in (3, 2):                                                # frames may be replaced by frames
+        encode.write(tmp_path / "frames", Stream.of(frames[:count], 8.0))
+        assert len(list((tmp_path / "frames").iterdir())) == count
+
+
+@pytest.mark.parametrize("name", ["still.webp", "still.gif", "one.webp"])
+def test_equal_frames_that_a_codec_merges_are_no_error(tmp_path, name):
+    frames = np.full((1 if name == "one.webp" else 60, 48, 64, 3), 90, np.uint8)
+    frames[len(frames) // 2:, :24] = 200
+    assert encode.write(tmp_path / name, Stream.of(frames, 30.0)).count == len(frames)
+
+
+def test_a_smooth_path_is_that_of_the_whole_system_of_equations():
+    path = np.random.default_rng(0).normal(size=(40, 4)).cumsum(0)
+    bend, stiffness = np.diff(np.eye(40), 2, axis=0), (12 / (2 * np.pi)) ** 4 * 16
+    assert np.allclose(smooth(path, 12), np.linalg.solve(np.eye(40) + stiffness * bend.T @ bend, path), atol=1e-8)
+    assert smooth(np.zeros((20_000, 4)), 12).shape == (20_000, 4)       # of ten minutes, in no more memory than it is

@@ -182,6 +182,8 @@ def test_slices_are_in_seconds(video):
 def test_what_is_no_slice_of_seconds_is_said(video, unchecked):
     with pytest.raises(ValueError, match="no frame lies between 3 and 4 s: the film is 2.125 s long"):
         video[3:4]
+    with pytest.raises(ValueError, match="no frame lies between"):
+        video[-0.05:]                                                   # less than half a frame, not the whole film
     for index in (1, 0.5, slice(0, 1, 2)):
         with pytest.raises(TypeError, match=re.escape("video[0.5:1.5]")):
             video[index]

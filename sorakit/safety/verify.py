@@ -114,9 +114,10 @@ def verify(path: str | Path, *, key: bytes = PUBLIC_KEY, authority: Authority | 
 
 def some_frames(path: str | Path, most: int = LOOKED_AT) -> UInt8[np.ndarray, "t h w 3"]:
     """Up to `most` frames of a film, evenly from first to last. Raises ValueError for what is no film."""
+    file = str(Path(path).expanduser().absolute())            # no name is taken for an address or an option
     try:
-        count, _ = imageio_ffmpeg.count_frames_and_secs(str(path))
-        reader = imageio_ffmpeg.read_frames(str(path))
+        count, _ = imageio_ffmpeg.count_frames_and_secs(file)
+        reader = imageio_ffmpeg.read_frames(file)
         width, height = next(reader)["size"]
         wanted = set(np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist())
         frames = [np.frombuffer(data, np.uint8).reshape(height, width, 3)

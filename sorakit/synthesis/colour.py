@@ -165,7 +165,7 @@ class Lut3D:
         """A .cube file of three dimensions, or of one. Raises ValueError for what is no such file, naming the line."""
         path = Path(path)
         title, size, kind, low, high, rows = "", 0, "", np.zeros(3), np.ones(3), []
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
             words = line.split("#")[0].split() if not line.startswith("TITLE") else ["TITLE"]
             try:
                 if not words or words[0].startswith("LUT_") and words[0] not in ("LUT_3D_SIZE", "LUT_1D_SIZE"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +27,7 @@ THUMBNAIL = 32, 18                   # width, height at which colours are compar
 COLOUR_ERROR = 3.0                   # levels, of the mean over thumbnails, that encoding may cost
 LARGE = 144                          # pixels of the short side from which on that holds
 GIF_BYTES = 2**30                    # of frames, which Pillow wants all at once
+FRAME = re.compile(r"\d{6}\.png")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def write(path: str | Path, stream: Stream, *, codec: str | None = None, quality
     if name == "gif" and stream.count * height * width * 3 > GIF_BYTES:
         raise ValueError(f"path={path.name!r}: {stream.count} frames of {height} x {width} are too much for a GIF; "
                          "make it shorter or smaller, or write .webp")
+    if path.is_dir() and (name != "png" or not all(FRAME.fullmatch(file.name) for file in path.iterdir())):
+        raise IsADirectoryError(f"path={str(path)!r} is a folder that holds more than frames; pass another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
@@ -151,14 +155,15 @@ def _check(path, name, stream, height, width, thumbnails) -> float:
             small.append(cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA))
         small, rate = np.array(small), stream.fps
     else:
-        if name in ("webp", "gif"):              # ffmpeg writes WebP and does not read it; GIFs count in 1/100 s
+        if name in ("webp", "gif"):              # ffmpeg writes WebP and does not read it; equal neighbours are one
             with Image.open(path) as film:
                 size, small, times = film.size[::-1], [], []
                 for k in range(film.n_frames):
-                    film.seek(k)
+                    film.seek(k), film.load()
                     small.append(cv2.resize(np.array(film.convert("RGB")), THUMBNAIL, interpolation=cv2.INTER_AREA))
-                    times.append(film.info["duration"])
-            small, rate = np.array(small), 1000 / np.mean(times)
+                    times.append(film.info.get("duration", 0))
+            ends = np.round(np.cumsum(times) * stream.fps / 1000).astype(int) if len(times) > 1 else [stream.count]
+            small, rate = np.repeat(np.array(small), np.diff(ends, prepend=0), 0), stream.fps
         else:
             size, rate = _described(path)
             shrink = "scale={}:{}:flags=area+accurate_rnd+full_chroma_int+full_chroma_inp".format(*THUMBNAIL)

@@ -113,9 +113,15 @@ def smooth(path: Path, frames: float) -> Path:
     n = len(path)
     if n < 3:
         return path.copy()
-    bend = np.diff(np.eye(n), 2, axis=0)                                     # (n - 2, n)
+    from scipy.linalg import solveh_banded
+
     stiffness = (frames / (2 * np.pi)) ** 4 * 16                             # half of a wave of 2 x frames / ... passes
-    return np.linalg.solve(np.eye(n) + stiffness * bend.T @ bend, path)
+    bands, bend = np.zeros((3, n)), (1, -2, 1)                               # of 1 + stiffness x bend^T bend
+    bands[2] = 1
+    for k in range(3):
+        for m in range(k, 3):
+            bands[2 - (m - k), m:m + n - 2] += stiffness * bend[k] * bend[m]
+    return solveh_banded(bands, path)
 
 
 def about_centre(scale: float, h: int, w: int) -> Float[np.ndarray, "3 3"]:

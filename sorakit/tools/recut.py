@@ -55,7 +55,7 @@ def recut(pipe: Pipeline, film, keep: Sequence[tuple[float | None, float | None]
     whole = keep is None and speed == 1
     if whole and not (after or before):
         raise ValueError("nothing is asked for; pass keep=, speed=, after= or before=")
-    video, notes = (None, ()) if whole else parts_of(film, keep or [(None, None)], unit)
+    video, notes = (None, ()) if whole else parts_of(film, keep or [(None, None)], unit, speed)
     if video is not None and speed != 1:
         video = pace(video, speed)
     asked = {"keep": keep, "unit": unit, "speed": speed, "after": after, "before": before}
@@ -82,7 +82,7 @@ def cut_from(pipe: Pipeline, video: Video, film, seed: int) -> Video:
     return dataclasses.replace(video, origin=origin, metadata=pipe.safety.said(origin))
 
 
-def parts_of(film, keep, unit: str) -> tuple[Video, tuple[str, ...]]:
+def parts_of(film, keep, unit: str, speed: float = 1.0) -> tuple[Video, tuple[str, ...]]:
     """The parts one after the other, as they are; and what is to be said of it."""
     if isinstance(film, (Take, Run)):
         film = film.video
@@ -97,8 +97,10 @@ def parts_of(film, keep, unit: str) -> tuple[Video, tuple[str, ...]]:
     spans = [frames_of(part, unit, file.fps, total) for part in keep]
     last = max(stop for _, stop in spans)
     shrink = min(1.0, SIDE / max(file.height, file.width))
-    if sum(b - a for a, b in spans) * file.height * file.width * 3 * shrink**2 > MOST_BYTES:
-        raise ValueError(f"keep has more of {file.path.name} than fits into 2 GiB; keep less at a time")
+    grows = 1 if speed == 1 else 1 + 2 * (SHUTTER if speed > 1 else 1) / speed       # the moments in between
+    if grows * sum(b - a for a, b in spans) * file.height * file.width * 3 * shrink**2 > MOST_BYTES:
+        raise ValueError(f"keep has more of {file.path.name} than fits into 2 GiB at speed={speed:g}; keep less at a "
+                         "time")
     stream = stream_frames(file, fps=file.fps, side=SIDE, seconds=(last + 1) / file.fps)
     kept = {number: frame for number, frame in enumerate(stream) if any(a <= number < b for a, b in spans)}
     frames = [kept[k] for a, b in spans for k in range(a, b) if k in kept]

@@ -135,12 +135,14 @@ class Storyboard:
         return Take(video, "storyboard", self.to_dict(lenient=True), runs, latents if len(parts) == 1 else None,
                     tuple(dict.fromkeys(notes)))
 
-    def preview(self, pipe: Pipeline, *, steps: int = 2, tile: int = 160, progress=None
-                ) -> UInt8[np.ndarray, "h w 3"]:
+    def preview(self, pipe: Pipeline, *, steps: int = 2, negative: str = "", guidance: float | None = None,
+                tile: int = 160, progress=None) -> UInt8[np.ndarray, "h w 3"]:
         """A contact sheet from one or two steps: each card's moment, in order, before the film itself is made."""
-        quick = dataclasses.replace(self, height=None, width=None)
+        aspect = f"{self.width}:{self.height}" if self.width else self.aspect
+        quick = dataclasses.replace(self, aspect=aspect, height=None, width=None)
         plain = dataclasses.replace(pipe, limits=None)               # a sheet is no film: it does not count
-        video = quick.film(plain, steps=steps, progress=progress).video
+        how = {"steps": steps, "negative": negative, "guidance": guidance, "progress": progress}
+        video = quick.film(plain, **how).video
         ends = [card.at for card in self.cards[1:]] + [self.seconds]
         moments = [card.at if card.image is not None else (card.at + end) / 2 for card, end in zip(self.cards, ends)]
         shown = [min(len(video.frames) - 1, round(moment * video.fps)) for moment in moments]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -93,13 +94,16 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     scores = evaluate(model, data, test_clips)
     if rank == 0:
         Path(out).mkdir(parents=True, exist_ok=True)
-        save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()},
-                  Path(out) / "autoencoder.safetensors")
+        path = Path(out) / "autoencoder.safetensors"
+        beside = path.with_suffix(f".{os.getpid()}.tmp")
+        save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()}, beside)
+        beside.replace(path)
         card = {"autoencoder": size, "autoencoder_scores": scores,
                 "autoencoder_training": {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "crops": loop.clips,
                                          "data_seed": seed, "clips": clips, "device": device.type,
                                          "subject_weight": subject_weight, **before}}
-        (Path(out) / "autoencoder.json").write_text(json.dumps(card, indent=2))
+        beside.write_text(json.dumps(card, indent=2))
+        beside.replace(path.with_suffix(".json"))
     return scores
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,7 +164,7 @@ class Guide:
                                       steps=SUBSTEPS * max(STEPS)))
             x = torch.stack([step.x for step in steps[::SUBSTEPS]] + [steps[-1].x_next])
             kept = {"x": x.half(), "ids": ids, "mask": mask, "known": known}
-            beside = path.with_suffix(".tmp")
+            beside = path.with_suffix(f".{os.getpid()}.tmp")
             save_file({name: value.cpu().contiguous() for name, value in kept.items()}, beside)
             beside.replace(path)
 

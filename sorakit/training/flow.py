@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,7 +254,7 @@ def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int,
             with torch.no_grad():
                 z = torch.cat([eyes.encode(x.to(where)).cpu()
                                for x in torch.cat([to_floats(clip) for clip in frames]).split(many)])
-            beside = latents.with_suffix(".tmp")
+            beside = latents.with_suffix(f".{os.getpid()}.tmp")
             save_file({"z": z.half().contiguous()}, beside)
             beside.replace(latents)
         scenes = load_scenes(path)

@@ -125,7 +125,11 @@ class Loop:
     def _load(self):
         kept = torch.load(self.out / "checkpoint.pt", map_location=next(self.model.parameters()).device,
                           weights_only=True)
-        self.model.load_state_dict(kept["model"])
+        try:
+            self.model.load_state_dict(kept["model"])
+        except RuntimeError as error:
+            raise ValueError(f"out={str(self.out)!r} holds a training of a model of another shape; pass another out=, "
+                             "or remove it") from error
         self.average, self.n, self.spent, self.clips = kept["average"], kept["n"], kept["spent"], kept["clips"]
         for optimiser, state in zip(self.optimisers, kept["optimisers"]):
             optimiser.load_state_dict(state)
