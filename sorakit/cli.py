@@ -181,12 +181,14 @@ def train_flow(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path
                start: Annotated[str | None, typer.Option(
                    help="Finished weights to begin with, their autoencoder included: nano, base or a folder.")] = None,
                stills: Stills = 0, still_share: StillShare = 1 / 16, half: Half = False,
-               seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 1, device: Device = None):
+               seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 1,
+               fall: Annotated[float, typer.Option(help="Last share of the minutes, in which the learning rate falls "
+                                                        "to nothing; 1 with --start.")] = 0.25, device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import flow
 
         flow.train(preset, minutes, out, data, autoencoder, clips=clips, workers=workers, start=start, seed=seed,
-                   stills=stills, still_share=still_share, half=half, device=device)
+                   stills=stills, still_share=still_share, half=half, device=device, fall=fall)
 
 
 @train.command("few-step", help="Teaches a trained flow model to need 1 to 8 steps, with guidance built in.")

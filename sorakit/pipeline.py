@@ -23,7 +23,7 @@ from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
 from sorakit.latent.text import MAX_WORDS, TextEncoder
 from sorakit.prompt.reader import Reader
 from sorakit.prompt.words import Words
-from sorakit.provenance import Origin, path_of
+from sorakit.provenance import SIGNABLE, Authority, Origin, path_of
 from sorakit.run import Run
 from sorakit.safety.safety import Safety
 from sorakit.synthesis.encode import Encoded
@@ -199,6 +199,8 @@ class Pipeline:
         out, OSError if the file cannot be written or signed.
         """
         path = check_path(path, encoding.get("codec"))
+        if path.suffix.lower() in SIGNABLE:
+            Authority.local()                                             # no keys: better said before the work
         if isinstance(film, Video) and film.origin:
             origin, has_marks = film.origin.after("c2pa.edited"), True
         origin = origin or self.safety.origin(prompt, self.model, seed)

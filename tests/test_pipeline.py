@@ -157,6 +157,15 @@ def test_a_released_film_that_is_finished_again_keeps_its_marks_and_says_that_it
     assert tall.genuine and tall.agree
 
 
+def test_missing_keys_are_said_before_the_work(pipe, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("SORAKIT_HOME", str(tmp_path / "file"))
+    told = []
+    with pytest.raises(OSError, match="SORAKIT_HOME"):
+        pipe.save(moving(), tmp_path / "film.mp4", progress=lambda *now: told.append(now))
+    assert told == [] and not (tmp_path / "film.mp4").exists()
+
+
 def test_a_folder_of_pictures_cannot_be_signed_and_says_so(pipe, tmp_path):
     frames = np.zeros((2, 80, 144, 3), np.uint8)
     with pytest.raises(ValueError, match="does not end in one of"):

@@ -43,6 +43,17 @@ def test_every_aspect_is_painted_to_its_edges(size):
     assert frames[:, -1].std() > 0 and frames[:, :, 0].min() >= 0 and (frames.max(-1) > 0).mean() > 0.999
 
 
+def test_no_cloud_is_heaped_behind_who_flies():
+    """The upper sky of a day on the beach, away from the gull and the sun: blue, where it is white without the gull."""
+    gull = Subject("seagull", "white", "fly")
+    whites = []
+    for subjects in ((), (gull,)):
+        clips = [render(Scene(subjects, "beach", "day", seed=seed), 80, 144, 0) for seed in range(4)]
+        sky = [(clip.frames[0, :24].min(-1) > 215) & ~clip.subject_mask[0, :24] for clip in clips]
+        whites.append(np.mean(sky))
+    assert whites[1] < 0.6 * whites[0]
+
+
 def in_both(clip, k):
     """Pixels of frame k that are still in frame k + 1: inside of it, and not behind something nearer."""
     y, x = np.mgrid[:clip.depth.shape[1], :clip.depth.shape[2]]

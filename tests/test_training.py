@@ -254,6 +254,37 @@ def test_ctrl_c_keeps_the_step_at_hand(tmp_path):
     assert again.n == 4 and torch.equal(again.model.weight, model.weight)
 
 
+@pytest.mark.parametrize("fall, expected", [(0.5, [1, 1, 1, 0.8, 0.4]), (1.0, [1, 0.8, 0.6, 0.4, 0.2])])
+def test_the_rate_falls_in_the_last_share_of_the_minutes(tmp_path, monkeypatch, fall, expected):
+    def step(n):
+        rates.append(optimiser.param_groups[0]["lr"] / 0.1)
+        now[0] += 600
+        return model.weight.square().sum(), 1
+
+    now, rates, model = [0.0], [], torch.nn.Linear(2, 1)
+    monkeypatch.setattr("sorakit.training.loop.time.time", lambda: now[0])
+    monkeypatch.setattr("sorakit.training.loop.WARMUP", 1)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    Loop(tmp_path, model, [optimiser], minutes=50, fall=fall, every=1e9).run(step)
+    assert rates == pytest.approx(expected)
+
+
+def test_a_fall_that_is_no_share_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="fall=0 "):
+        Loop(tmp_path, torch.nn.Linear(2, 1), [], minutes=1, fall=0)
+
+
+def test_another_recipe_does_not_go_on_from_this_checkpoint(tmp_path):
+    def loop(**recipe):
+        model = torch.nn.Linear(2, 2)
+        return Loop(tmp_path, model, [torch.optim.SGD(model.parameters(), lr=0.1)], minutes=1, recipe=recipe)
+
+    loop(seed=1, start="nano")._save([])
+    assert loop(seed=1, start="nano").n == 0
+    with pytest.raises(ValueError, match="seed=2 .* began with, 1"):
+        loop(seed=2, start="nano")
+
+
 def test_a_checkpoint_is_never_half_written(tmp_path, monkeypatch):
     model = torch.nn.Linear(2, 2)
     loop = Loop(tmp_path, model, [torch.optim.SGD(model.parameters(), lr=0.1)], minutes=1)

@@ -76,7 +76,9 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     learns = lambda weights: [weight for weight in weights if weight.requires_grad]
     optimiser = torch.optim.AdamW([{"params": learns(straight), "lr": STRAIGHT_LR}, {"params": learns(bent), "lr": LR}],
                                   betas=(0.9, 0.98), weight_decay=0.0)
-    loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps)
+    loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps,
+                recipe={"preset": preset, "seed": seed, "start": start, "decoder_of": decoder_of,
+                        "remade_by": remade_by})
     remake = Remake(load_weights(remade_by), device) if remade_by else None
 
     def step(n: int):

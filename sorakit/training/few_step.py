@@ -80,7 +80,8 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
     if ranks > 1:
         distributed.barrier()
     made = [Walks(**load_file(path)) for path in paths]
-    loop = Loop(out, student, rates(student, half), minutes=minutes, max_steps=max_steps, every=300)
+    loop = Loop(out, student, rates(student, half), minutes=minutes, max_steps=max_steps, every=300,
+                recipe={"start": start, "seed": seed, "guidance": guidance})
     average = copy.deepcopy(student).requires_grad_(False)
     average.load_state_dict(loop.average, assign=True)               # the very tensors: it moves as the average does
     if half:

@@ -36,9 +36,9 @@ from .half import use_half_products
 from .loop import Loop, first_goes_first, join_processes
 from .muon import Muon
 
-PRESETS = {  # width and depth of the transformer, frames beside its own that its head sees, and how many films a step
-    "nano": {"width": 192, "depth": 8, "heads": 6, "beside": 1, "batch": 12},
-    "base": {"width": 384, "depth": 14, "heads": 12, "beside": 1, "batch": 512},
+PRESETS = {  # the transformer's size, how its head looks at other frames (`Head`), and how many films a step
+    "nano": {"width": 192, "depth": 8, "heads": 6, "beside": 1, "steady": 32, "batch": 12},
+    "base": {"width": 384, "depth": 14, "heads": 12, "beside": 1, "steady": 64, "batch": 512},
 }
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
 SUBJECT_WEIGHT = 4.0     # of patches that a subject fills by a quarter or more, once it can be seen
@@ -48,6 +48,7 @@ COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 2.0, "woman": 3.0, "car": 
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 WHERE = 0.5              # how much it counts to say where subjects are, after half of the blocks
 HEARD = 0.2              # and how much to say each attribute of the scene from the caption's summary
+HELPERS, HELPERS_FIRST = ("where.", "heard."), 60     # steps in which only they learn, where weights are given
 ATTRIBUTES = {"kind": len(KIND_NAMES), **{part: len(names) for part, names in (SUBJECT_PARTS | SCENE_PARTS).items()}}
 LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
         "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
@@ -63,10 +64,11 @@ class FlowModel(nn.Module):
     (docs/decisions.md).
     """
 
-    def __init__(self, channels: int, word_width: int, width: int, depth: int, heads: int, beside: int = 0):
+    def __init__(self, channels: int, word_width: int, width: int, depth: int, heads: int, beside: int = 0,
+                 steady: int = 0):
         super().__init__()
         self.text = CaptionTransformer(word_width, width, heads)
-        self.transformer = Transformer(channels, width, depth, heads, beside)
+        self.transformer = Transformer(channels, width, depth, heads, beside, steady)
         self.where, self.half_way = nn.Linear(width, 1), f"blocks.{depth // 2 - 1}"
         self.heard = nn.Linear(width, sum(ATTRIBUTES.values()))
 
@@ -91,15 +93,16 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
           data: str | Path = "checkpoints/data", autoencoder: str | Path = "checkpoints/autoencoder",
           clips: int = 3000, stills: int = 0, still_share: float = 1 / 16, seed: int = 1, workers: int = 1,
           batch: int | None = None, device: str | None = None, max_steps: int | None = None, samples: bool = True,
-          start: str | Path | None = None, half: bool = False) -> Path:
+          start: str | Path | None = None, half: bool = False, fall: float = 0.25) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
     The latents of `clips` clips, and of `stills` first frames of others, are made once and kept beside the rendered
     shards. A share of the steps learns from stills, eight times as many at once. With `samples`, films of the
     prompts in LOOK are drawn to `out`/look.png now and then. With start, finished weights (a preset's name or a
-    folder), it begins with those, their autoencoder included; another seed then brings new clips. half multiplies
-    matrices in bf16 on a CPU too, which some do twice as fast and some hundreds of times slower. Raises ValueError for
-    an unknown preset or a folder without a trained autoencoder.
+    folder), it begins with those, their autoencoder included; another seed then brings new clips. fall is the last
+    share of the minutes, in which the learning rate falls to nothing: 1 where good weights are to become better. half
+    multiplies matrices in bf16 on a CPU too, which some do twice as fast and some hundreds of times slower. Raises
+    ValueError for an unknown preset, a folder without a trained autoencoder, or one that holds another training.
     """
     check_preset(preset, PRESETS)
     rank, ranks = join_processes()
@@ -126,9 +129,12 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     half = half and device.type == "cpu"
     if half:
         use_half_products(model)
-    loop = Loop(out, model, optimisers(model, half), minutes=minutes, max_steps=max_steps, every=300)
+    loop = Loop(out, model, optimisers(model, half), minutes=minutes, max_steps=max_steps, every=300, fall=fall,
+                recipe={"preset": preset, "seed": seed, "start": start})
 
     def step(n: int):
+        for name, weight in model.named_parameters():                    # helpers do not ship: given weights wait for
+            weight.requires_grad_(not start or n >= HELPERS_FIRST or name.startswith(HELPERS))       # them to get going
         draw = torch.Generator().manual_seed(seed * 1_000_003 + n)
         latents, ids, mask, inside, labels = store.batch(batch, draw, still_share)
         films = len(latents)
@@ -151,12 +157,12 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
                                "data_seed": seed, "device": device.type, **before}}
     if rank:
         return Path(out)
-    ships = {name: value for name, value in loop.averaged().items() if not name.startswith(("where.", "heard."))}
+    ships = {name: value for name, value in loop.averaged().items() if not name.startswith(HELPERS)}
     return save_weights(Path(out) / "weights", eyes.state_dict(), ships, card)
 
 
 def widened(given: dict[str, torch.Tensor], head: Head) -> dict[str, torch.Tensor]:
-    """Weights whose head saw fewer frames beside its own, with zeros for those that it does not know yet."""
+    """Weights whose head saw less of other frames, with zeros for what it does not know yet."""
     name, weight = "transformer.out.up.weight", given["transformer.out.up.weight"]
     return given | {name: F.pad(weight, (0, head.up.in_features - weight.shape[1]))}
 

@@ -18,18 +18,22 @@ import torch
 from torch import distributed, nn
 from tqdm import tqdm
 
-WARMUP, COOLDOWN = 100, 0.25        # steps; last share of the minutes in which the learning rate falls to nothing
+WARMUP = 100        # steps
 
 
 class Loop:
     """Trains until its minutes are spent, counting those of the runs that it goes on from.
 
     `step(n)` computes the loss of step n from the seed and n alone, so a run that was killed goes on with the very
-    next loss. Several processes (torchrun) each take their part of every batch.
+    next loss. Several processes (torchrun) each take their part of every batch. `fall` is the last share of the
+    minutes, in which the learning rate falls to nothing; `recipe` what a training that goes on must have in common with
+    the one that it goes on from: else ValueError.
     """
 
     def __init__(self, out: str | Path, model: nn.Module, optimisers: list, *, minutes: float,
-                 max_steps: int | None = None, every: float = 120):
+                 max_steps: int | None = None, every: float = 120, fall: float = 0.25, recipe: dict | None = None):
+        if not 0 < fall <= 1:
+            raise ValueError(f"fall={fall!r} is not a share of the minutes: it takes more than 0 and at most 1")
         keep_memory()
         self.out = Path(out)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -37,6 +41,7 @@ class Loop:
         self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
         self.average = {name: value.detach().clone().float() for name, value in model.state_dict().items()}
         self.minutes, self.max_steps, self.every = minutes, max_steps or float("inf"), every
+        self.fall, self.recipe = fall, {key: str(value) for key, value in (recipe or {}).items()}
         self.n, self.spent, self.clips = 0, 0.0, 0
         if (self.out / "checkpoint.pt").exists():
             self._load()
@@ -57,7 +62,7 @@ class Loop:
                    bar_format="{l_bar}{bar}| {remaining} left{postfix}")
         curve = []
         while self._agree(not asked and self.spent < self.minutes * 60 and self.n < self.max_steps):
-            factor = min(1.0, (self.n + 1) / WARMUP, (1 - self.spent / (60 * self.minutes)) / COOLDOWN)
+            factor = min(1.0, (self.n + 1) / WARMUP, (1 - self.spent / (60 * self.minutes)) / self.fall)
             for optimiser, rates in zip(self.optimisers, self.rates):
                 for group, rate in zip(optimiser.param_groups, rates):
                     group["lr"] = rate * factor
@@ -119,12 +124,17 @@ class Loop:
         plot_curve(self.out / "curve.csv", self.out / "curve.png")
         beside = self.out / f"checkpoint.{os.getpid()}.tmp"
         torch.save({"model": self.model.state_dict(), "average": self.average, "n": self.n, "spent": self.spent,
-                    "clips": self.clips, "optimisers": [o.state_dict() for o in self.optimisers]}, beside)
+                    "clips": self.clips, "recipe": self.recipe,
+                    "optimisers": [o.state_dict() for o in self.optimisers]}, beside)
         beside.replace(self.out / "checkpoint.pt")
 
     def _load(self):
         kept = torch.load(self.out / "checkpoint.pt", map_location=next(self.model.parameters()).device,
                           weights_only=True)
+        for name, value in kept.get("recipe", {}).items():
+            if self.recipe.get(name, value) != value:
+                raise ValueError(f"{name}={self.recipe[name]} is not what the training in out={str(self.out)!r} began "
+                                 f"with, {value}; pass another out=, or remove it")
         try:
             self.model.load_state_dict(kept["model"])
         except RuntimeError as error:

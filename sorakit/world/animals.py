@@ -578,7 +578,7 @@ def seagull(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
     hand_path = _curve(0.20, 0.02, (0.16, -0.24, -0.26, -0.54), (-0.06, -0.26, -0.08, 0.02))
     tip_path = _curve(-0.06, -0.40, (-0.16, -0.48, -0.26, -0.54), (-0.18, -0.41, -0.14, -0.33))
 
-    arm, hand = _wing(rig, body, 0.08, -0.06, 0.30, 32, 44)
+    arm, hand = _wing(rig, body, 0.08, -0.06, 0.30, 58, 18)
     for bone, path, paint in ((hand, hand_path, scale(grey, 0.75)), (hand, tip_path, tip),
                               (arm, arm_path, scale(grey, 0.75))):
         rig.shape(bone, path, paint, shade=0.2)
@@ -592,7 +592,7 @@ def seagull(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
     _eye(rig, head, 0.05, -0.025, 0.036 * rng.uniform(0.95, 1.1), tones)
     feet = rig.bone(body, -0.20, 0.10, swing=sway(5, 0.5))
     rig.shape(feet, limb(0, 0, -0.16, 0.03, 0.04, 0.05), beak, shade=0.0)
-    arm, hand = _wing(rig, body, 0.02, -0.04, 0.30, -6, 44)
+    arm, hand = _wing(rig, body, 0.02, -0.04, 0.30, 40, 18)
     rig.shape(hand, hand_path, grey, shade=0.4)
     rig.shape(hand, tip_path, tip, shade=0.0)
     rig.shape(arm, arm_path, mix(grey, WHITE, 0.15), shade=0.5)

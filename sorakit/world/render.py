@@ -179,7 +179,8 @@ class _Film:
         self.actors = _cast(scene, self.backdrop, self.aspect, np.random.default_rng([scene.seed, 2]))
         for actor in self.actors:
             actor.paints = [_shading(shape, self.light, scene.style) for shape in actor.rig.shapes]
-        above = sky.sky_layers(dataclasses.replace(frame, rng=np.random.default_rng([scene.seed, 3])), scene.time)
+        above = sky.sky_layers(dataclasses.replace(frame, rng=np.random.default_rng([scene.seed, 3])), scene.time,
+                               any(KINDS[subject.kind].medium == "air" for subject in scene.subjects))
         layers = (above if self.backdrop.sky else []) + self.backdrop.layers
         self.behind = [layer for layer in layers if layer.depth <= 1.0]
         self.before = [layer for layer in layers if layer.depth > 1.0]

@@ -63,7 +63,7 @@ KINDS = {
     "dragon": Kind(("fly", "walk"), ("forest", "desert", "mountain lake", "snowfield", "city street"),
                    ("green", "red", "purple", "black", "blue", "golden"), "air", 0.52, most=2),
     "bird": Kind(("fly",), _AIR, _COATS, "air", 0.40, flocks=True),
-    "seagull": Kind(("fly",), ("beach", "open sea", "mountain lake"), ("white",), "air", 0.38,
+    "seagull": Kind(("fly",), ("beach", "open sea", "mountain lake"), ("white",), "air", 0.48,
                     flocks=True),
     "butterfly": Kind(("fly",), ("wildflower field", "park", "forest", "beach"), _ANY, "air", 0.42, flocks=True),
     "fish": Kind(("swim",), ("underwater",), _ANY, "under", 0.50, flocks=True),

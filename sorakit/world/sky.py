@@ -98,8 +98,9 @@ def _saturate(colour, by):
 # --- the sky --------------------------------------------------------------------------------------
 
 
-def sky_layers(frame: Frame, time: str) -> list[Layer]:
-    """The sky of one scene, from far to near: gradient, stars, sun or moon, clouds."""
+def sky_layers(frame: Frame, time: str, flown: bool = False) -> list[Layer]:
+    """The sky of one scene, from far to near: gradient, stars, sun or moon, clouds. Where it is flown in, no cloud is
+    heaped behind who flies."""
     layers = [Layer(0.0, _gradient(frame, time))]
     if frame.weather == "rain":
         return [*layers, Layer(0.05, _cover(frame))]
@@ -107,7 +108,7 @@ def sky_layers(frame: Frame, time: str) -> list[Layer]:
         layers.append(Layer(0.0, _stars(frame), animated=True))
     layers.append(Layer(0.0, _moon(frame) if time == "night" else _sun(frame, time), animated=time != "day"))
     if frame.weather == "clear":
-        layers.append(Layer(0.05, _streaks(frame) if time in ("dawn", "sunset") else _cumuli(frame, time)))
+        layers.append(Layer(0.05, _streaks(frame) if time in ("dawn", "sunset") else _cumuli(frame, time, flown)))
     return layers
 
 
@@ -206,8 +207,8 @@ def _stars(frame):
 # --- clouds: all random numbers are drawn when they are built -----------------------------------------
 
 
-def _cumuli(frame, time):
-    """Heaped clouds with soft flat feet, lit on the side of the sun."""
+def _cumuli(frame, time, low):
+    """Heaped clouds with soft flat feet, lit on the side of the sun; low, only small ones above the horizon."""
     light, rng = frame.light, frame.rng
     if time == "night":
         lit, shade, alpha = mix(light.sky[2], light.key, 0.3), mix(light.sky[1], light.sky[2], 0.4), 0.8
@@ -218,8 +219,9 @@ def _cumuli(frame, time):
     clouds = []
     for i in range(number):
         x = ((i + rng.uniform(0.2, 0.8)) / number - 0.5) * span
-        y = rng.uniform(0.20, 0.30) if i % 2 else rng.uniform(0.35, 0.45)
-        width = rng.uniform(0.8, 1.15) * (0.24 if i % 2 else 0.13)
+        high = i % 2 and not low
+        y = rng.uniform(0.20, 0.30) if high else rng.uniform(0.35, 0.45)
+        width = rng.uniform(0.8, 1.15) * (0.24 if high else 0.13)
         if abs(x - sun[0]) < 1.3 * width:  # leave the sun free
             x = sun[0] + math.copysign(1.3 * width + 0.05, x - sun[0])
         fade = skia.Paint(gradient((0, y - width * 0.05), (0, y + width * 0.2), [lit, lit], alphas=[alpha, 0.0]))
