@@ -67,7 +67,7 @@ def evaluate(weights: str | Path = "nano", prompts: str | Sequence[Scene] = "bot
         out: nothing is written if None.
         steps, guidance: as of a call of the pipeline: few steps where the weights know them, unless steps are more
             than 8 or guidance is given. The report says which.
-        data: folder of the training clips, for the nearest of them; left out where it has none.
+        data: folder of the last training's clips, for the nearest of them; left out where it has none.
         referee: one that was loaded, or a folder with its weights; by default the one that ships.
         progress: called with (what, done, in all).
 
@@ -89,7 +89,7 @@ def evaluate(weights: str | Path = "nano", prompts: str | Sequence[Scene] = "bot
     referee = referee if isinstance(referee, Referee) else Referee.load(referee)
     pipe = load(weights, device)
     referee = referee.to(pipe.device)
-    training = _remember_training(referee, data)
+    training = _remember_training(referee, data, load_weights(weights).card["flow_training"]["data_seed"])
     parts = {}
     for name, scenes in lists.items():
         others = scenes_to_ask(max(REFERENCE, len(scenes)), held_out=name == "held-out", seed=seed + 1)
@@ -187,11 +187,11 @@ def _remember_renders(referee, scenes, progress) -> np.ndarray:
     return referee.remember(frames).film
 
 
-def _remember_training(referee, data) -> np.ndarray | None:
-    """Features of the clips in a folder of shards of `sorakit.training.data`, those of data seed 1; None without."""
+def _remember_training(referee, data, seed: int) -> np.ndarray | None:
+    """Features of the clips in a folder of shards of `sorakit.training.data`, those of a data seed; None without."""
     from ..training.data import load_shard
 
-    paths = sorted(Path(data).glob("1-?????.npz"))
+    paths = sorted(Path(data).glob(f"{seed}-?????.npz"))
     return np.concatenate([referee.remember(list(load_shard(path)[0])).film for path in paths]) if paths else None
 
 
