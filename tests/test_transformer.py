@@ -58,6 +58,9 @@ def test_the_head_looks_at_its_place_over_time_and_begins_as_the_plain_mean():
     mean = x.view(1, 3, 4, 6).mean(1, keepdim=True).expand(-1, 3, -1, -1).reshape(1, 12, 6)
     assert torch.allclose(head(tokens, x, 3), head.down(torch.nn.functional.gelu(head.up(
         torch.cat([tokens, x, mean], -1)))), atol=1e-6)
+    head.share.bias.data[6:] = 0.5                                      # of the mean, the last of what it sees
+    assert torch.allclose(head(tokens, x, 3) - 0.5 * mean, head.down(torch.nn.functional.gelu(head.up(
+        torch.cat([tokens, x, mean], -1)))), atol=1e-6)
     torch.nn.init.normal_(head.look.weight)
     turned = torch.arange(12).view(3, 4).roll(1, 0).flatten()           # frames in another order: nothing else changes
     assert torch.allclose(head(tokens, x, 3)[:, turned], head(tokens[:, turned], x[:, turned], 3), atol=1e-5)

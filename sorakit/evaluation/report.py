@@ -89,7 +89,8 @@ def evaluate(weights: str | Path = "nano", prompts: str | Sequence[Scene] = "bot
     referee = referee if isinstance(referee, Referee) else Referee.load(referee)
     pipe = load(weights, device)
     referee = referee.to(pipe.device)
-    training = _remember_training(referee, data, load_weights(weights).card["flow_training"]["data_seed"])
+    seen = load_weights(weights).card.get("flow_training", {})
+    training = _remember_training(referee, data, seen.get("data_seed", 1))
     parts = {}
     for name, scenes in lists.items():
         others = scenes_to_ask(max(REFERENCE, len(scenes)), held_out=name == "held-out", seed=seed + 1)
