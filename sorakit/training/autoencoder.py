@@ -18,7 +18,7 @@ from ..latent.text import CaptionTransformer
 from ..transformer.model import Transformer
 from ..weights import load_weights, shipped
 from .data import load_shard, render_shards
-from .loop import Loop, join_processes
+from .loop import Loop, check_recipe, join_processes
 
 PRESETS = {"nano": {"channels": 192, "width": 64}, "base": {"channels": 192, "width": 64}}
 LR, STRAIGHT_LR = 1e-3, 3e-5      # the straight lines start out right and have small entries
@@ -48,6 +48,8 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     if remade_by and not decoder_of:
         raise ValueError(f"remade_by={str(remade_by)!r} needs decoder_of=, the autoencoder that this flow model "
                          "learned with: with another encoder its latents would mean nothing")
+    check_recipe(out, recipe := {"preset": preset, "seed": seed, "start": start, "decoder_of": decoder_of,
+                                 "remade_by": remade_by})
     rank, ranks = join_processes()
     device = pick_device(device)
     batch = batch or (4 if device.type == "cpu" else 64)
@@ -76,9 +78,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     learns = lambda weights: [weight for weight in weights if weight.requires_grad]
     optimiser = torch.optim.AdamW([{"params": learns(straight), "lr": STRAIGHT_LR}, {"params": learns(bent), "lr": LR}],
                                   betas=(0.9, 0.98), weight_decay=0.0)
-    loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps,
-                recipe={"preset": preset, "seed": seed, "start": start, "decoder_of": decoder_of,
-                        "remade_by": remade_by})
+    loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps, recipe=recipe)
     remake = Remake(load_weights(remade_by), device) if remade_by else None
 
     def step(n: int):

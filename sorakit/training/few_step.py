@@ -33,7 +33,7 @@ from ..types import Conditioning
 from ..weights import load_weights, save_weights
 from .flow import DROP_CAPTION, LOOK, PRESETS, LatentStore, cache_latents, channel_weight, optimisers
 from .half import use_half_products
-from .loop import Loop, first_goes_first, join_processes
+from .loop import Loop, check_recipe, first_goes_first, join_processes
 
 STEPS = (8, 4, 2, 1)                     # what the student is taught: a span is one step of so many
 SHARES = (0.35, 0.4, 0.15, 0.1)          # of the films in a batch, for each of these
@@ -58,6 +58,7 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
         raise ValueError(f"guidance={guidance!r} is too little: it takes 1 (none) or more")
     if walks < 1:
         raise ValueError(f"walks={walks!r} is too few: it takes 1 or more batches")
+    check_recipe(out, recipe := {"start": start, "seed": seed, "guidance": guidance})
     rank, ranks = join_processes()
     device = pick_device(device)
     torch.manual_seed(seed)
@@ -81,7 +82,7 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
         distributed.barrier()
     made = [Walks(**load_file(path)) for path in paths]
     loop = Loop(out, student, rates(student, half), minutes=minutes, max_steps=max_steps, every=300,
-                recipe={"start": start, "seed": seed, "guidance": guidance})
+                recipe=recipe)
     average = copy.deepcopy(student).requires_grad_(False)
     average.load_state_dict(loop.average, assign=True)               # the very tensors: it moves as the average does
     if half:

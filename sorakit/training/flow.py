@@ -33,7 +33,7 @@ from .autoencoder import PRESETS as AUTOENCODERS
 from .autoencoder import check_preset, load_autoencoder, to_floats
 from .data import captions_of, load_masks, load_scenes, load_shard, render_shards
 from .half import use_half_products
-from .loop import Loop, first_goes_first, join_processes
+from .loop import Loop, check_recipe, first_goes_first, join_processes
 from .muon import Muon
 
 PRESETS = {  # the transformer's size, how its head looks at other frames (`Head`), and how many films a step
@@ -105,6 +105,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     ValueError for an unknown preset, a folder without a trained autoencoder, or one that holds another training.
     """
     check_preset(preset, PRESETS)
+    check_recipe(out, recipe := {"preset": preset, "seed": seed, "start": start})
     rank, ranks = join_processes()
     device = pick_device(device)
     torch.manual_seed(seed)
@@ -130,7 +131,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     if half:
         use_half_products(model)
     loop = Loop(out, model, optimisers(model, half), minutes=minutes, max_steps=max_steps, every=300, fall=fall,
-                recipe={"preset": preset, "seed": seed, "start": start})
+                recipe=recipe)
 
     def step(n: int):
         for name, weight in model.named_parameters():                    # helpers do not ship: given weights wait for

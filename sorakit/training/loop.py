@@ -41,7 +41,7 @@ class Loop:
         self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
         self.average = {name: value.detach().clone().float() for name, value in model.state_dict().items()}
         self.minutes, self.max_steps, self.every = minutes, max_steps or float("inf"), every
-        self.fall, self.recipe = fall, {key: str(value) for key, value in (recipe or {}).items()}
+        self.fall, self.recipe = fall, check_recipe(out, recipe or {})
         self.n, self.spent, self.clips = 0, 0.0, 0
         if (self.out / "checkpoint.pt").exists():
             self._load()
@@ -131,10 +131,6 @@ class Loop:
     def _load(self):
         kept = torch.load(self.out / "checkpoint.pt", map_location=next(self.model.parameters()).device,
                           weights_only=True)
-        for name, value in kept.get("recipe", {}).items():
-            if self.recipe.get(name, value) != value:
-                raise ValueError(f"{name}={self.recipe[name]} is not what the training in out={str(self.out)!r} began "
-                                 f"with, {value}; pass another out=, or remove it")
         try:
             self.model.load_state_dict(kept["model"])
         except RuntimeError as error:
@@ -143,6 +139,17 @@ class Loop:
         self.average, self.n, self.spent, self.clips = kept["average"], kept["n"], kept["spent"], kept["clips"]
         for optimiser, state in zip(self.optimisers, kept["optimisers"]):
             optimiser.load_state_dict(state)
+
+
+def check_recipe(out: str | Path, recipe: dict) -> dict[str, str]:
+    """A recipe as it is kept. Raises ValueError if a folder holds a training that began with another one."""
+    recipe, path = {name: str(value) for name, value in recipe.items()}, Path(out) / "checkpoint.pt"
+    kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("recipe", {}) if path.exists() else {}
+    for name, value in kept.items():
+        if recipe.get(name, value) != value:
+            raise ValueError(f"{name}={recipe[name]} is not what the training in out={str(out)!r} began with, {value}; "
+                             "pass another out=, or remove it")
+    return recipe
 
 
 @contextlib.contextmanager
