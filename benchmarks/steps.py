@@ -1,10 +1,11 @@
-"""What each sampler makes of so many evaluations of the network: how often the whole scene is right, and how far the
-latents are from where 200 steps of the same flow lead. Writes steps.json and steps.png.
+"""What each sampler makes of so many evaluations of the network: how much of what was asked the referee finds in the
+films, and how far the latents are from where 200 steps of the same flow lead. Writes steps.json and steps.png.
 
     python benchmarks/steps.py --weights nano --prompts 50 --seeds 2
     python benchmarks/steps.py --weights nano --prompts 4 --scorer none --evaluations 8 24
 
-A scorer is a function `module:name` of films (t, h, w, 3) and the scenes that they were to show, which says a number.
+A scorer is a function `module:name` of films (t, h, w, 3) and the scenes that they were to show, which says numbers
+by name.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def steps_of(name: str, evaluations: int) -> int:
 
 
 def measure(pipe: Pipeline, scenes: Sequence[Scene], seeds: int, evaluations: Sequence[int], guidance: float,
-            score: Callable[[list[np.ndarray], list[Scene]], float] | None) -> list[dict]:
+            score: Callable[[list[np.ndarray], list[Scene]], dict[str, float]] | None) -> list[dict]:
     """A row for each sampler and number of evaluations; few-step only for weights that have a two-time network."""
     few_step = getattr(pipe, "few_step", None)
     jobs = [(scene, seed) for scene in scenes for seed in range(seeds)]
@@ -75,7 +76,7 @@ def measure(pipe: Pipeline, scenes: Sequence[Scene], seeds: int, evaluations: Se
             if name in ONE_FLOW:
                 row["distance"] = float(np.mean([rms(a - b) for a, b in zip(films, reference)]))
             if score:
-                row["score"] = score([pixels(pipe, film) for film in films], [scene for scene, _ in jobs])
+                row |= score([pixels(pipe, film) for film in films], [scene for scene, _ in jobs])
             rows.append(row)
     return rows
 
@@ -91,28 +92,36 @@ def pixels(pipe: Pipeline, latents: torch.Tensor) -> np.ndarray:
     return film[0].round().byte().permute(1, 2, 3, 0).cpu().numpy()
 
 
-def whole_scene(films: list[np.ndarray], scenes: list[Scene]) -> float:
-    """The share of films that the referee which ships reads as all of what was asked."""
+def adherence(films: list[np.ndarray], scenes: list[Scene]) -> dict[str, float]:
+    """The share of attributes, and of whole scenes, that the referee which ships reads as they were asked."""
     from sorakit.evaluation.referee import Referee
 
-    return float(np.mean([judge(scene, reading)["scene"]
-                          for scene, reading in zip(scenes, Referee.load().read(films))]))
+    judged = [judge(scene, reading) for scene, reading in zip(scenes, Referee.load().read(films))]
+    return {"attributes right": float(np.mean([np.mean([right for name, right in verdict.items()
+                                                        if not name.startswith("scene")]) for verdict in judged])),
+            "whole scene right": float(np.mean([verdict["scene"] for verdict in judged]))}
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    """Score and distance against evaluations of the network, a line for each sampler."""
+    """Each score, and the distance, against evaluations of the network: a line for each sampler."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
-    kinds = [(key, label) for key, label in (("score", "whole scene right"), ("distance", f"RMS to {REFERENCE} steps"))
-             if any(key in row for row in rows)]
-    figure = Figure(figsize=(6 * len(kinds), 4), layout="constrained")
-    for axes, (key, label) in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds):
+    keys = sorted({key for row in rows for key in row} - {"sampler", "steps", "evaluations"})
+    figure = Figure(figsize=(5 * len(keys), 4), layout="constrained")
+    budgets = sorted({row["evaluations"] for row in rows if row["sampler"] == "few-step"}
+                     or {row["evaluations"] for row in rows})
+    for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys):
         for k, name in enumerate(SAMPLERS):
             points = [(row["evaluations"], row[key]) for row in rows if row["sampler"] == name and key in row]
             if points:
                 axes.plot(*zip(*points), marker="osD^v<>Px*"[k], color=f"C{k}", label=name, markersize=4)
-        axes.set(xscale="log", xlabel="evaluations of the network a film", ylabel=label)
-        axes.legend(fontsize=7)
+        axes.set(xscale="log", xlabel="evaluations of the network a film",
+                 ylabel=f"RMS to {REFERENCE} steps" if key == "distance" else key)
+        axes.set_xticks(budgets, [f"{n:g}" for n in budgets])
+        axes.xaxis.set_minor_locator(NullLocator())
+        if key == keys[-1]:
+            axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=140)
 
 
@@ -123,11 +132,11 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--evaluations", type=int, nargs="+", default=[1, 2, 4, 8, 12, 16, 24, 32, 50, 100])
     parser.add_argument("--guidance", type=float, default=4.0)
-    parser.add_argument("--scorer", default="whole_scene", help="whole_scene, none, or module:name")
+    parser.add_argument("--scorer", default="adherence", help="adherence, none, or module:name")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs")
     arguments = parser.parse_args()
     module, _, name = arguments.scorer.rpartition(":")
-    scorer = {"whole_scene": whole_scene, "none": None}[name] if not module else getattr(
+    scorer = {"adherence": adherence, "none": None}[name] if not module else getattr(
         importlib.import_module(module), name)
     table = measure(load(arguments.weights), scenes_to_ask(arguments.prompts, held_out=True), arguments.seeds,
                     arguments.evaluations, arguments.guidance, scorer)

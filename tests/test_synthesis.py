@@ -23,7 +23,8 @@ from sorakit.synthesis.rate import FrameRate
 from sorakit.synthesis.recipe import PRESETS, SIZES, Resize, Synthesis, Upscale
 from sorakit.synthesis.stabilise import Stabilise, camera_steps, shaken, smooth
 from sorakit.synthesis.stream import Stream, find_cuts
-from sorakit.synthesis.upscale import Upscaler, triples_of, upscale
+from sorakit.synthesis.upscale import Upscaler, load_upscaler, triples_of, upscale
+from sorakit.training import upscaler as training
 from sorakit.videofile import CODECS
 from sorakit.weights import WeightsError
 from sorakit.world.render import render
@@ -292,6 +293,23 @@ def test_frames_across_a_cut_do_not_see_each_other():
     joined = np.stack(list(upscale(model, iter(films), frozenset({2}))))
     apart = [np.stack(list(upscale(model, iter(part)))) for part in (films[:2], films[2:])]
     assert np.array_equal(joined, np.concatenate(apart))
+
+
+def test_the_upscaler_learns_from_where_lanczos_errs_and_its_weights_load(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SHARD", 2)
+    monkeypatch.setattr(training, "PRESET", {"width": 8, "blocks": 1})
+    scores = training.train(out=tmp_path / "out", data=tmp_path, scenes=2, batch=2, crop=16, test_scenes=2, max_steps=2)
+    model = load_upscaler(tmp_path / "out")
+    assert model.width == 8 and scores["psnr_upscaler"] == pytest.approx(scores["psnr_lanczos"], abs=0.5)
+
+    library = training.Library(training.render_pairs(tmp_path, 2, seed=training.DATA_SEED), "nano")
+    monkeypatch.setattr(training, "SOFT", 0.0)
+    rng, errors = np.random.default_rng(0), []
+    for _ in range(400):
+        low, high, plain = library.crop(rng, 16)
+        assert low.shape == (3, 4, 16, 16) and high.shape == (3, 2, 64, 64)
+        errors.append(plain)
+    assert np.mean(errors) > 1.3 * np.mean([frames.mean() for frames in library.error])
 
 
 def test_the_network_is_under_two_million_parameters():

@@ -48,38 +48,6 @@ def test_the_head_sees_a_patchs_own_place_in_the_frames_beside_it():
     assert still(tokens[:, :4], x[:, :4], 1).shape == (1, 4, 6)         # a film of one frame has none beside it
 
 
-def test_the_head_looks_at_its_place_over_time_and_begins_as_the_plain_mean():
-    torch.manual_seed(0)
-    head, tokens, x = Head(6, 64, steady=8), torch.randn(1, 12, 64), torch.randn(1, 12, 6)      # 3 frames of 4 patches
-    changed = x.clone()
-    changed[:, 9] += 1                                                  # the second patch of the last frame
-    moved = (head(tokens, changed, 3) - head(tokens, x, 3)).abs().amax(-1)[0] > 1e-6
-    assert moved.nonzero().flatten().tolist() == [1, 5, 9]              # it is seen at the second patch of all frames
-    mean = x.view(1, 3, 4, 6).mean(1, keepdim=True).expand(-1, 3, -1, -1).reshape(1, 12, 6)
-    assert torch.allclose(head(tokens, x, 3), head.down(torch.nn.functional.gelu(head.up(
-        torch.cat([tokens, x, mean], -1)))), atol=1e-6)
-    head.share.bias.data[6:] = 0.5                                      # of the mean, the last of what it sees
-    assert torch.allclose(head(tokens, x, 3) - 0.5 * mean, head.down(torch.nn.functional.gelu(head.up(
-        torch.cat([tokens, x, mean], -1)))), atol=1e-6)
-    torch.nn.init.normal_(head.look.weight)
-    turned = torch.arange(12).view(3, 4).roll(1, 0).flatten()           # frames in another order: nothing else changes
-    assert torch.allclose(head(tokens, x, 3)[:, turned], head(tokens[:, turned], x[:, turned], 3), atol=1e-5)
-
-
-def test_weights_without_that_look_still_make_the_same_films():
-    from sorakit.training.flow import widened
-
-    torch.manual_seed(0)
-    old = Transformer(6, 64, 2, 2, beside=1)
-    new = Transformer(6, 64, 2, 2, beside=1, steady=8)
-    torch.nn.init.normal_(old.out.up.weight), torch.nn.init.normal_(old.out.down.weight)
-    state = {f"transformer.{name}": value for name, value in old.state_dict().items()}
-    given = {name.removeprefix("transformer."): value for name, value in widened(state, new.out).items()}
-    new.load_state_dict({**new.state_dict(), **given})
-    x, t, words, mask = inputs()
-    assert torch.allclose(old(x, t, words, mask), new(x, t, words, mask), atol=1e-6)
-
-
 def test_rotation_keeps_lengths():
     x = torch.randn(7, 32)
     assert torch.allclose(rotate(x, rotary_angles(7, 1, 1, 8.0)).norm(dim=-1), x.norm(dim=-1), atol=1e-5)

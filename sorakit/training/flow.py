@@ -25,7 +25,7 @@ from ..evaluation.referee import KIND_NAMES, SCENE_PARTS, SUBJECT_PARTS
 from ..latent.autoencoder import SPACE, TIME, Autoencoder
 from ..latent.text import MAX_WORDS, CaptionTransformer
 from ..prompt.words import Words
-from ..transformer.model import Head, Transformer
+from ..transformer.model import Transformer
 from ..types import NATIVE_FPS, Conditioning
 from ..weights import load_weights, save_weights
 from ..world.scene import Scene
@@ -36,9 +36,9 @@ from .half import use_half_products
 from .loop import Loop, check_recipe, first_goes_first, join_processes
 from .muon import Muon
 
-PRESETS = {  # the transformer's size, how its head looks at other frames (`Head`), and how many films a step
-    "nano": {"width": 192, "depth": 8, "heads": 6, "beside": 1, "steady": 32, "batch": 12},
-    "base": {"width": 384, "depth": 14, "heads": 12, "beside": 1, "steady": 64, "batch": 512},
+PRESETS = {  # the transformer's size, how far its head sees aside in time (`Head`), and how many films a step
+    "nano": {"width": 192, "depth": 8, "heads": 6, "beside": 1, "batch": 12},
+    "base": {"width": 384, "depth": 14, "heads": 12, "beside": 1, "batch": 512},
 }
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
 SUBJECT_WEIGHT = 4.0     # of patches that a subject fills by a quarter or more, once it can be seen
@@ -64,11 +64,10 @@ class FlowModel(nn.Module):
     (docs/decisions.md).
     """
 
-    def __init__(self, channels: int, word_width: int, width: int, depth: int, heads: int, beside: int = 0,
-                 steady: int = 0):
+    def __init__(self, channels: int, word_width: int, width: int, depth: int, heads: int, beside: int = 0):
         super().__init__()
         self.text = CaptionTransformer(word_width, width, heads)
-        self.transformer = Transformer(channels, width, depth, heads, beside, steady)
+        self.transformer = Transformer(channels, width, depth, heads, beside)
         self.where, self.half_way = nn.Linear(width, 1), f"blocks.{depth // 2 - 1}"
         self.heard = nn.Linear(width, sum(ATTRIBUTES.values()))
 
@@ -125,7 +124,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     if start:
         weights = load_weights(start)
         given = {name: value for name, value in weights.flow.items() if not name.startswith("few_step.")}
-        model.load_state_dict({**model.state_dict(), **widened(given, model.transformer.out)})
+        model.load_state_dict({**model.state_dict(), **given})
         before = {"before": weights.card["flow_training"]}
     half = half and device.type == "cpu"
     if half:
@@ -160,12 +159,6 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         return Path(out)
     ships = {name: value for name, value in loop.averaged().items() if not name.startswith(HELPERS)}
     return save_weights(Path(out) / "weights", eyes.state_dict(), ships, card)
-
-
-def widened(given: dict[str, torch.Tensor], head: Head) -> dict[str, torch.Tensor]:
-    """Weights whose head saw less of other frames, with zeros for what it does not know yet."""
-    name, weight = "transformer.out.up.weight", given["transformer.out.up.weight"]
-    return given | {name: F.pad(weight, (0, head.up.in_features - weight.shape[1]))}
 
 
 def channel_weight(transformer: Transformer) -> torch.Tensor:

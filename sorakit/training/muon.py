@@ -9,7 +9,8 @@ class Muon(torch.optim.Optimizer):
     """As `torch.optim.Muon`, but with its products in fp32 on a CPU, where bf16 can be hundreds of times slower: half
     takes it there too.
 
-    Takes matrices only. `parts` of a matrix (q, k and v stacked in one) are made orthogonal each for itself.
+    Takes matrices, and kernels of convolutions, each output's as a row. `parts` of a matrix (q, k and v stacked in one)
+    are made orthogonal each for itself.
     """
 
     def __init__(self, groups: list[dict], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.01,
@@ -26,13 +27,14 @@ class Muon(torch.optim.Optimizer):
                     momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
                     momentum.lerp_(weight.grad, 1 - group["momentum"])
                     update = weight.grad.lerp(momentum, group["momentum"])                    # Nesterov
-                    shapes.setdefault(weight.shape, []).append((weight, update.unflatten(0, (group["parts"], -1))))
+                    matrix = update.reshape(len(update), -1).unflatten(0, (group["parts"], -1))
+                    shapes.setdefault(weight.shape, []).append((weight, matrix))
             for weights, updates in (zip(*pairs) for pairs in shapes.values()):
                 rows, columns = updates[0].shape[-2:]
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 for weight, update in zip(weights, orthogonal(torch.stack(updates), self.half)):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.add_(update.flatten(0, 1), alpha=-rate)
+                    weight.add_(update.flatten(0, 1).view(weight.shape), alpha=-rate)
 
 
 def orthogonal(g: torch.Tensor, half: bool = False, steps: int = 5) -> torch.Tensor:

@@ -26,7 +26,7 @@ class Transformer(Watched):
     `(b, frames or 1, heads, queries, d / heads)`; `blocks.k` and `out`.
     """
 
-    def __init__(self, channels: int, width: int, depth: int, heads: int, beside: int = 0, steady: int = 0,
+    def __init__(self, channels: int, width: int, depth: int, heads: int, beside: int = 0,
                  two_times: bool = False):
         super().__init__()
         self.register_buffer("scale", torch.ones(channels))          # standard deviation of each latent channel
@@ -37,7 +37,7 @@ class Transformer(Watched):
         self.blocks = nn.ModuleList(Block(width, heads, "time" if k % 2 else "space", f"blocks.{k}")
                                     for k in range(depth))
         self.out_modulation = nn.Linear(width, 2 * width)
-        self.out = Head(channels, width, beside, steady)
+        self.out = Head(channels, width, beside)
         self.end = time_mlp(width) if two_times else None            # of the span that a few-step model crosses
         for layer in (self.modulation, self.out_modulation, self.out.down, *([self.end[-1]] if two_times else ())):
             nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
@@ -151,38 +151,21 @@ class Head(nn.Module):
 
     A patch has as many latent channels as a small model is wide: its fine detail goes past the blocks, not through
     them, so that they are free for what the film shows. So must, for detail that stays from frame to frame, that of the
-    same place at other times: each frame for itself makes up its own, and it boils. A place sees its latents in so many
-    frames before and after (`beside`), and a mean of those in all frames, weighted by attention over time (`steady`
-    numbers to a query): nine noisy looks at a wall that stands still are one that is three times clearer. Of each of
-    these, a share that the patch itself chooses for each channel also goes straight to what is put out, as in a Wiener
-    filter: a layer of three numbers to a channel has no room for four copies of it.
+    same place in so many frames before and after (`beside`): each frame for itself makes up its own, and it boils.
     """
 
-    def __init__(self, channels: int, width: int, beside: int = 0, steady: int = 0):
+    def __init__(self, channels: int, width: int, beside: int = 0):
         super().__init__()
         self.beside = beside
-        self.up = nn.Linear(width + (1 + 2 * beside + bool(steady)) * channels, 3 * width)
+        self.up = nn.Linear(width + (1 + 2 * beside) * channels, 3 * width)
         self.down = nn.Linear(3 * width, channels)
-        self.look = nn.Linear(width, 2 * steady) if steady else None                         # queries and keys
-        self.share = nn.Linear(width, (2 + 2 * beside) * channels) if steady else None
-        if steady:
-            nn.init.zeros_(self.look.weight[steady:]), nn.init.zeros_(self.look.bias)        # begins as the plain mean
-            nn.init.zeros_(self.share.weight), nn.init.zeros_(self.share.bias)
 
     def forward(self, tokens: Float[Tensor, "b n d"], x: Float[Tensor, "b n c"], frames: int) -> Float[Tensor, "b n c"]:
         patches = x.shape[1] // frames
         around = F.pad(x, (0, 0, self.beside * patches, self.beside * patches))              # nothing past the ends
         places = [self.beside, *(k for k in range(1 + 2 * self.beside) if k != self.beside)]         # its own first
         seen = [around[:, k * patches:k * patches + x.shape[1]] for k in places]
-        if self.look is not None:
-            q, k = rearrange(self.look(tokens), "b (t n) (k d) -> k b n t d", k=2, t=frames)
-            weights = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)                           # (b, places, t, t)
-            mean = weights @ rearrange(x, "b (t n) c -> b n t c", t=frames)
-            seen.append(rearrange(mean, "b n t c -> b (t n) c"))
-        out = self.down(F.gelu(self.up(torch.cat([tokens, *seen], -1))))
-        if self.share is None:
-            return out
-        return out + sum(share * x for share, x in zip(self.share(tokens).chunk(len(seen), -1), seen))
+        return self.down(F.gelu(self.up(torch.cat([tokens, *seen], -1))))
 
 
 class TimeEmbedding(nn.Module):

@@ -571,31 +571,29 @@ def bird(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
 
 
 def seagull(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
+    """Soaring, with a wing to either side of its body: the spread M by which everybody knows a gull, even at a few
+    pixels, and which looks alike whichever way it goes."""
     tones, rig = _tones(colour), Rig(cycles=1.3)
-    grey, tip, beak = (0.62, 0.66, 0.74), (0.16, 0.17, 0.20), (1.0, 0.76, 0.10)
-    body = rig.bone(0, 0.0, -0.45, shift=lambda p: (0.0, sway(0.06, 0.30)(p)), swing=sway(3, 0.1))
-    arm_path = _curve(0.14, 0.06, (0.26, -0.16, 0.20, -0.31), (0.06, -0.31, -0.08, -0.31), (-0.12, -0.14, -0.14, 0.06))
-    hand_path = _curve(0.20, 0.02, (0.16, -0.24, -0.26, -0.54), (-0.06, -0.26, -0.08, 0.02))
-    tip_path = _curve(-0.06, -0.40, (-0.16, -0.48, -0.26, -0.54), (-0.18, -0.41, -0.14, -0.33))
-
-    arm, hand = _wing(rig, body, 0.08, -0.06, 0.30, 58, 18)
-    for bone, path, paint in ((hand, hand_path, scale(grey, 0.75)), (hand, tip_path, tip),
-                              (arm, arm_path, scale(grey, 0.75))):
-        rig.shape(bone, path, paint, shade=0.2)
-    rig.shape(body, polygon((-0.26, -0.06), (-0.52, -0.05), (-0.50, 0.06), (-0.26, 0.07)), tones.far, shade=0.3)
-    rig.shape(body, blob((-0.42, 0.0), (-0.16, -0.12), (0.16, -0.15), (0.36, -0.06), (0.28, 0.10), (0.02, 0.15),
-                         (-0.22, 0.10)), tones.coat, shade=0.8)
-    head = rig.bone(body, 0.34, -0.12, swing=sway(-3, 0.1))
-    rig.shape(head, blob((0.06, -0.04), (0.22, -0.02), (0.28, 0.06), (0.20, 0.06), (0.06, 0.06)), beak, shade=0.2)
-    rig.shape(head, ellipse(0.22, 0.045, 0.025, 0.02), (0.90, 0.25, 0.15), shade=0.0)
-    rig.shape(head, ellipse(0.0, 0.0, 0.135, 0.13), tones.light, shade=0.4)
-    _eye(rig, head, 0.05, -0.025, 0.036 * rng.uniform(0.95, 1.1), tones)
-    feet = rig.bone(body, -0.20, 0.10, swing=sway(5, 0.5))
-    rig.shape(feet, limb(0, 0, -0.16, 0.03, 0.04, 0.05), beak, shade=0.0)
-    arm, hand = _wing(rig, body, 0.02, -0.04, 0.30, 40, 18)
-    rig.shape(hand, hand_path, grey, shade=0.4)
-    rig.shape(hand, tip_path, tip, shade=0.0)
-    rig.shape(arm, arm_path, mix(grey, WHITE, 0.15), shade=0.5)
+    grey, tip, beak = (0.62, 0.66, 0.74), (0.13, 0.14, 0.17), (1.0, 0.70, 0.10)
+    body = rig.bone(0, 0.0, -0.42, shift=lambda p: (0.0, sway(0.05, 0.30)(p)), swing=sway(3, 0.1))
+    for side, dim in ((-1, 0.85), (1, 1.0)):                      # paths point to the right
+        arm = rig.bone(body, 0.03 * side, -0.05, swing=lambda p, side=side: side * sway(9, 0.30)(p))
+        hand = rig.bone(arm, 0.25 * side, -0.19, swing=lambda p, side=side: side * sway(13, 0.18)(p))
+        out = lambda *points, side=side: [(side * x, y, *(v * (1 if k % 2 else side) for k, v in enumerate(rest)))
+                                          for x, y, *rest in points]
+        wing = out((-0.05, 0.06), (0.06, -0.15, 0.24, -0.25), (0.36, -0.20, 0.27, -0.08), (0.17, 0.0, 0.10, 0.09))
+        far = out((-0.04, -0.06), (0.13, -0.13, 0.26, -0.05), (0.34, 0.02, 0.42, 0.15), (0.22, 0.10, -0.02, 0.11))
+        end = out((0.24, -0.07), (0.34, 0.02, 0.44, 0.17), (0.30, 0.12, 0.17, 0.11))
+        rig.shape(hand, _curve(*far[0], *far[1:]), scale(grey, dim), shade=0.3)
+        rig.shape(hand, _curve(*end[0], *end[1:]), tip, shade=0.0)
+        rig.shape(arm, _curve(*wing[0], *wing[1:]), scale(mix(grey, WHITE, 0.25), dim), shade=0.3)
+    rig.shape(body, polygon((-0.16, -0.05), (-0.34, -0.06), (-0.32, 0.06), (-0.16, 0.07)), tones.far, shade=0.3)
+    rig.shape(body, blob((-0.26, 0.0), (-0.10, -0.11), (0.12, -0.13), (0.24, -0.05), (0.20, 0.08), (0.02, 0.14),
+                         (-0.15, 0.10)), tones.coat, shade=0.7)
+    head = rig.bone(body, 0.22, -0.10, swing=sway(-3, 0.1))
+    rig.shape(head, blob((0.06, -0.03), (0.18, 0.0), (0.23, 0.06), (0.16, 0.06), (0.06, 0.06)), beak, shade=0.2)
+    rig.shape(head, ellipse(0.0, 0.0, 0.115, 0.11), tones.light, shade=0.4)
+    _eye(rig, head, 0.045, -0.02, 0.034 * rng.uniform(0.95, 1.1), tones)
     return rig
 
 
