@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sorakit.device import pick_device
-from sorakit.diffusion.sampler import WHERE_IT_HELPS, Sampler
+from sorakit.diffusion.sampler import SHAPES, WORDS_HELP, Sampler
 from sorakit.formats import native_size
 from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
 from sorakit.latent.text import MAX_WORDS, TextEncoder
@@ -35,7 +35,7 @@ from sorakit.videofile import check_path
 from sorakit.weights import load_weights, shipped
 
 MAX_SECONDS = 10
-SAMPLER = Sampler(method="ancestral", interval=WHERE_IT_HELPS)      # fresh noise mends what steps before got wrong
+SAMPLER = Sampler(method="ancestral", interval=WORDS_HELP, skip=SHAPES)      # fresh noise mends what went wrong before
 
 
 @dataclasses.dataclass

@@ -273,11 +273,13 @@ class DenoisingStep:
     attention: dict[str, Tensor] = field(default_factory=dict)      # "blocks.3.time": (frames or 1, heads, queries,
     activations: dict[str, Tensor] = field(default_factory=dict)    # keys); "blocks.3.feed": ...: what a trace keeps
     folded: bool = False                         # of few-step weights, which have learned guidance: `guidance` is 1
+    skipped: Float[Tensor, "b c t h w"] | None = None       # velocity without some parts (see `Sampler.skip`)
 
     @property
     def guided(self) -> str:
         """How the prompt pulled, in words."""
-        return "guidance folded in" if self.folded else f"guidance {self.guidance:g}"
+        return "guidance folded in" if self.folded else f"guidance {self.guidance:g}" + (
+            ", away from a network with parts skipped" if self.skipped is not None else "")
 
     def __repr__(self):
         return f"DenoisingStep({self.index}: t {self.t:.3f} to {self.t_next:.3f}, {_shape(self.x)}, {self.guided})"

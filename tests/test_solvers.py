@@ -8,8 +8,9 @@ import torch
 
 from sorakit.diffusion.exact import GaussianMixture
 from sorakit.diffusion.guidance import GUIDES, Split, apg, cfg, cfg_zero
-from sorakit.diffusion.sampler import Sampler, noise_of, schedule
+from sorakit.diffusion.sampler import Sampler, Skip, noise_of, schedule
 from sorakit.diffusion.solvers import SOLVERS, At, ddim
+from sorakit.transformer.model import Transformer
 from sorakit.types import Conditioning
 
 SHAPE = (2, 3, 2, 2, 2)
@@ -344,3 +345,29 @@ def test_every_method_by_name_takes_a_step(mixture):
     field = lambda x, t, words, mask, fps, span=None: mixture(x, t, words, mask)
     for method in SOLVERS:
         assert Sampler(method=method)(field, random(), NOTHING, steps=3, guidance=1.0).values.isfinite().all()
+
+
+def test_skipping_parts_is_diffusers_skip_layer_guidance(diffusers):
+    from diffusers.guiders import SkipLayerGuidance
+
+    torch.manual_seed(0)
+    network = Transformer(3, 64, 2, 2)
+    torch.nn.init.normal_(network.out.down.weight, std=0.2)
+    words = lambda n: (torch.randn(1, n, 64), torch.ones(1, n, dtype=torch.bool))
+    conditioning = Conditioning(*words(5), *words(2))
+    noise, skip = torch.randn(2, 3, 2, 2, 3), Skip(("blocks.0.space",), 2.5, (0.2, 0.9))
+    (first, second, third) = Sampler(skip=skip, interval=(0.4, 1.0)).steps(
+        network, noise, conditioning, times=[0.95, 0.8, 0.3, 0.0], guidance=4.0)
+    with network.without("blocks.0.space"):
+        alone = network(second.x, torch.full((2, 2, 2, 3), 0.8), conditioning.vectors.expand(2, -1, -1),
+                        conditioning.mask.expand(2, -1))
+    assert torch.allclose(second.skipped, alone, atol=1e-5) and not torch.allclose(alone, second.conditional, atol=1e-3)
+    guider = SkipLayerGuidance(4.0, skip_layer_guidance_scale=2.5, skip_layer_guidance_start=0.0,
+                               skip_layer_guidance_stop=1.0, skip_layer_guidance_layers=[0])
+    guider.set_state(1, 8, torch.tensor(0))
+    theirs = guider.forward(second.conditional, second.unconditional, second.skipped).pred
+    assert torch.allclose(second.velocity, theirs, atol=1e-4)
+    assert first.skipped is None and third.unconditional is None and third.skipped is not None
+    assert torch.allclose(third.velocity, third.conditional + 2.5 * (third.conditional - third.skipped), atol=1e-5)
+    (plain,) = Sampler(skip=skip).steps(network, noise, conditioning, times=[0.8, 0.0], guidance=1.0)
+    assert plain.skipped is None and torch.equal(plain.velocity, plain.conditional)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import struct
@@ -20,7 +21,6 @@ from .guidance import GUIDES, Guide, Split
 from .solvers import SOLVERS, At, Solver
 
 SHIFT = 4.0
-WHERE_IT_HELPS = (0.3, 1.0)      # guidance at these times alone: later it adds flicker and nothing that was asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,27 @@ class Change:
     mask: Bool[Tensor, "b t h w"] | None = None
 
 
+@dataclass(frozen=True)
+class Skip:
+    """Guidance away from a worse network, the same one without some of its parts: `scale` times the difference is added
+    to whatever the guide makes of the prompt, at times in (low, high].
+
+    What both know, the place and its light, is not pushed; what only the whole one knows, how the patches of a subject
+    belong together, is. It is skip-layer guidance as films have it (Hyung et al. 2024, arXiv:2411.18664), for which the
+    parts that look around are switched off, not whole layers.
+    """
+
+    parts: tuple[str, ...]           # names or patterns, see `transformer.names()`; with guidance 1 they stay on
+    scale: float = 1.0
+    interval: tuple[float, float] = (0.0, 1.0)
+
+
+# What is where is decided early, by the words; then shapes are, by how the patches see each other. Either kind of
+# guidance costs an evaluation, so each has its own times.
+WORDS_HELP = (0.7, 1.0)
+SHAPES = Skip(("blocks.2.space", "blocks.4.space"), 2.0, (0.2, 0.7))
+
+
 @dataclass
 class Sampler:
     """Walks from noise to a film along the learned velocity.
@@ -44,6 +65,7 @@ class Sampler:
         interval: guidance acts at times in (low, high] only, and elsewhere costs nothing (Kynkäänniemi et al. 2024,
             arXiv:2404.07724).
         shift: of the times of the steps, see `schedule`.
+        skip: also guides away from what the network makes of it without some of its parts.
     """
 
     steps_default: int = 25
@@ -52,6 +74,7 @@ class Sampler:
     guide: str | Guide = "cfg"
     interval: tuple[float, float] = (0.0, 1.0)
     shift: float = SHIFT
+    skip: Skip | None = None
 
     def __call__(self, transformer, noise, conditioning: Conditioning, known=None, mask=None, *,
                  steps: int | None = None, guidance: float | None = None, fps: float = 8.0,
@@ -98,23 +121,27 @@ class Sampler:
         past, memory, fresh = [], {}, noise_of(noise if began is None else began, generator)
 
         def look(x, t, t_next, k):
-            """Velocity after guidance, with the prompt and without it."""
-            scale = guidance if self.interval[0] < t <= self.interval[1] else 1.0
+            """Velocity after guidance, with the prompt, without it, and without some parts."""
+            within = lambda interval: interval[0] < t <= interval[1]
+            scale = guidance if within(self.interval) else 1.0
+            skip = self.skip if self.skip and guidance != 1 and within(self.skip.interval) else None
             each = lambda value: torch.full(mask.shape, value, device=x.device, dtype=x.dtype).masked_fill(mask, 0.0)
-            both = velocities(transformer, x, each(t), conditioning, scale, fps, each(t - t_next) if few else None)
-            conditional, unconditional = (v if v is None else v.masked_fill(where, 0.0) for v in both)
-            if unconditional is None:
-                return conditional, conditional, None, scale
-            split = Split(conditional, unconditional, scale, x.masked_fill(where, 0.0), t, k, memory)
-            return guide(split), conditional, unconditional, scale
+            made = velocities(transformer, x, each(t), conditioning, scale, fps, each(t - t_next) if few else None,
+                              skip.parts if skip else ())
+            conditional, unconditional, skipped = (v if v is None else v.masked_fill(where, 0.0) for v in made)
+            velocity = conditional if unconditional is None else guide(
+                Split(conditional, unconditional, scale, x.masked_fill(where, 0.0), t, k, memory))
+            if skip:
+                velocity = velocity + skip.scale * (conditional - skipped)
+            return velocity, conditional, unconditional, skipped, scale
 
         x = torch.where(where, known, noise)
         for k, (t, t_next) in enumerate(itertools.pairwise(times), first):
-            velocity, conditional, unconditional, scale = look(x, t, t_next, k)
+            velocity, conditional, unconditional, skipped, scale = look(x, t, t_next, k)
             at = At(x, t, t_next, velocity, x - t * velocity, past, lambda x, t, k=k: look(x, t, t, k)[0],
                     functools.partial(fresh, t))
             step = DenoisingStep(k, t, t_next, x, velocity, at.x0, torch.where(where, known, solve(at)),
-                                 conditional, unconditional, scale, folded=few)
+                                 conditional, unconditional, scale, folded=few, skipped=skipped)
             change, x = (yield step), step.x_next
             if change is not None:
                 change = change if isinstance(change, Change) else Change(x=change)
@@ -149,26 +176,30 @@ def check_times(times: Sequence[float]) -> list[float]:
     return times
 
 
-def velocities(transformer, x, t_tokens, conditioning: Conditioning, guidance: float, fps: float, span=None):
-    """The velocity with the prompt and without it, in one batch; without guidance (1) the latter is None. CUDA
-    multiplies matrices in bf16.
+def velocities(transformer, x, t_tokens, conditioning: Conditioning, guidance: float, fps: float, span=None,
+               skip: Sequence[str] = ()):
+    """The velocity with the prompt, without it, and with it but without the parts `skip`, in one batch; without
+    guidance (1) the second is None, and without parts the third. CUDA multiplies matrices in bf16.
 
     With span (b, t, h, w), the mean velocity over that much time from t down: what few-step weights know.
     """
-    vectors, mask = conditioning.vectors.expand(len(x), -1, -1), conditioning.mask.expand(len(x), -1)
-    more = {} if span is None else {"span": span}
-    if guidance == 1:
-        with autocast(x.device):
-            return transformer(x, t_tokens, vectors, mask, fps, **more), None
-    length = max(vectors.shape[1], conditioning.null_vectors.shape[1])
-    pad = lambda v, m: (F.pad(v, (0, 0, 0, length - v.shape[1])), F.pad(m, (0, length - m.shape[1])))
-    vectors, mask = pad(vectors, mask)
-    null_vectors, null_mask = pad(conditioning.null_vectors.expand(len(x), -1, -1),
-                                  conditioning.null_mask.expand(len(x), -1))
-    with autocast(x.device):
-        both = transformer(torch.cat([x, x]), torch.cat([t_tokens, t_tokens]), torch.cat([vectors, null_vectors]),
-                           torch.cat([mask, null_mask]), fps, **more)
-    return both.chunk(2)
+    films, given = len(x), [(conditioning.vectors, conditioning.mask)]
+    if guidance != 1:
+        given.append((conditioning.null_vectors, conditioning.null_mask))
+    if skip:
+        given.append(given[0])
+    length = max(vectors.shape[1] for vectors, _ in given)
+    vectors = torch.cat([F.pad(v.expand(films, -1, -1), (0, 0, 0, length - v.shape[1])) for v, _ in given])
+    mask = torch.cat([F.pad(m.expand(films, -1), (0, length - m.shape[1])) for _, m in given])
+    times, more = len(given), {} if span is None else {"span": span.repeat(len(given), 1, 1, 1)}
+
+    def off(name, value):
+        return torch.cat([value[:-films], torch.zeros_like(value[-films:])])
+
+    with autocast(x.device), transformer.watch(skip, off) if skip else contextlib.nullcontext():
+        made = list(transformer(x.repeat(times, 1, 1, 1, 1), t_tokens.repeat(times, 1, 1, 1), vectors, mask, fps,
+                                **more).chunk(times))
+    return made[0], made[1] if guidance != 1 else None, made[-1] if skip else None
 
 
 def noise_of(noise: Float[Tensor, "b c t h w"], generator: torch.Generator | None) -> Callable[[float], Tensor]:

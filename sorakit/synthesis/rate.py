@@ -66,6 +66,30 @@ class FrameRate:
                 yield between.at(t)
 
 
+def evened(ring: UInt8[np.ndarray, "t h w 3"], together: int = 2) -> UInt8[np.ndarray, "t h w 3"]:
+    """A loop whose frames come `together` at a time, of one latent each, with as much change between these as within.
+
+    A model changes less within a latent than from one to the next, which shows as stop and go. So each latent's outer
+    frames are moved towards those beyond, by a share of the way there. With r the change within over that between (root
+    mean squares), a share d of what is all noise leaves (1 - 2d)^2 between and (1 - d)^2 r^2 + d^2 within, which are
+    alike at d = (1 - r^2) / (3 - r^2). Loops that change evenly stay as they are. Raises ValueError for frames that do
+    not make whole latents.
+    """
+    count = len(ring)
+    if together < 2 or count % together:
+        raise ValueError(f"together={together!r} does not fit {count} frames; it takes 2 or more, of which they are a "
+                         "multiple")
+    change = np.array([np.square(ring[k].astype(np.float32) - ring[(k + 1) % count]).mean() for k in range(count)])
+    ends = np.arange(together - 1, count, together)
+    share = min(1.0, float(np.delete(change, ends).mean() / max(change[ends].mean(), 1e-6)))               # r^2
+    d, even = (1 - share) / (3 - share), ring.copy()
+    for k in ends if d > 0 else ():
+        after = (k + 1) % count
+        between = Between(ring[k], ring[after])
+        even[k], even[after] = between.at(d), between.at(1 - d)
+    return even
+
+
 class Between:
     """Two frames and the motion from each to the other; `at(t)` is the picture at t in [0, 1]."""
 

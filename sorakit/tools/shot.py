@@ -28,7 +28,7 @@ from sorakit.run import Run
 from sorakit.safety.policy import film_hash
 from sorakit.synthesis.assembly import Assembly
 from sorakit.synthesis.finish import SIDES, to_bytes
-from sorakit.synthesis.rate import FrameRate
+from sorakit.synthesis.rate import FrameRate, evened
 from sorakit.synthesis.stream import Stream
 from sorakit.types import NATIVE_FPS, Conditioning, Verdict, Video
 from sorakit.videofile import find_ffmpeg
@@ -38,6 +38,7 @@ PER_SECOND = NATIVE_FPS / TIME   # latents
 READ_SIDE = 512                  # longer side at which films are read for the models
 WALK = 3.0                       # shift of the times of a film that is part-noised
 FREE = 64                        # power of the strength by which a film is let go of
+HELD = (0.3, 1.0)                # times at which the words pull a film that is held by its source
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +115,8 @@ class Guided(Pipeline):
         if self.given.anchor is not None and self.given.start is not None:
             own = self.text_encoder(self.prompt(self.given.anchor, negative=negative))
             network = Anchored(network, self.given.start, noise, own, guidance, 1 - times[0] ** FREE)
-            if sampler.method == "ancestral":                 # no fresh noise: it is held by the one noise of both
-                sampler = dataclasses.replace(sampler, method="euler")
+            if sampler.method == "ancestral":     # no fresh noise: it is held by the one noise of both
+                sampler = dataclasses.replace(sampler, method="euler", interval=HELD, skip=None)
         latents = do("diffusion", sampler, network, self.noised(noise, times[0]), conditioning, known, mask,
                      steps=len(times) - 1, guidance=guidance, fps=NATIVE_FPS, times=times, began=noise)
         return latents, verdict
@@ -152,6 +153,9 @@ class Circular:
 
     network: Any
     reach: int = 2                               # latents laid on at either end
+
+    def watch(self, *what):
+        return self.network.watch(*what)
 
     def __call__(self, x, t, words, word_mask, fps=NATIVE_FPS, span=None):
         k = x.shape[2]
@@ -196,7 +200,7 @@ class Anchored:
         t, span = t[:1], None if span is None else span[:1]
         there = (1 - t[:, None]) * self.source + t[:, None] * self.noise
         scale = self.guidance if len(x) > len(self.source) else 1.0       # both come in one batch where it is guided
-        with_words, without = velocities(self.network, there, t, self.words, scale, fps, span)
+        with_words, without, _ = velocities(self.network, there, t, self.words, scale, fps, span)
         own = with_words if without is None else without + scale * (with_words - without)
         return velocity + self.hold * (self.noise - self.source - own)
 
@@ -243,10 +247,11 @@ def decode(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"]) -> Float[Tensor,
 
 @torch.no_grad()
 def decode_loop(pipe: Pipeline, ring: Float[Tensor, "1 c k i j"]) -> Float[Tensor, "1 3 t h w"]:
-    """Two frames of each latent of a ring. The decoder looks back, so it is led in by the ring's own end."""
+    """Two frames of each latent of a ring, `evened`. The decoder looks back, so it is led in by the ring's own end."""
     back = Assembly().past
     lead = torch.arange(-back - 1, ring.shape[2], device=ring.device) % ring.shape[2]
-    return pipe.autoencoder.decode(ring[:, :, lead])[:, :, -TIME * ring.shape[2]:]
+    frames = evened(to_bytes(pipe.autoencoder.decode(ring[:, :, lead])[:, :, -TIME * ring.shape[2]:]), TIME)
+    return torch.from_numpy(frames).to(ring.device).permute(3, 0, 1, 2)[None] / 127.5 - 1
 
 
 def finish(pipe: Pipeline, frames, format: Format, *, prompt: str = "") -> Video:

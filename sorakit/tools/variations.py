@@ -64,7 +64,8 @@ def part(record: Record, k: int, n: int) -> Record:
 
 def step_of(step: DenoisingStep, k: int) -> DenoisingStep:
     one: dict[str, Float[Tensor, "1 c t h w"]] = {
-        name: getattr(step, name)[k:k + 1] for name in ("x", "velocity", "x0", "x_next", "conditional", "unconditional")
+        name: getattr(step, name)[k:k + 1]
+        for name in ("x", "velocity", "x0", "x_next", "conditional", "unconditional", "skipped")
         if getattr(step, name) is not None}
     return dataclasses.replace(step, **one)
 

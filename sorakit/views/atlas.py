@@ -58,6 +58,7 @@ RUN = (  # attribute of a run, its axes, what it is
     ("steps[i].x", "b c t h w", "x_t, what went into the step"),
     ("steps[i].conditional", "b c t h w", "velocity with the prompt"),
     ("steps[i].unconditional", "b c t h w", "velocity without it; None without guidance and of few-step weights"),
+    ("steps[i].skipped", "b c t h w", "velocity with it, without some parts; None where none are skipped"),
     ("steps[i].velocity", "b c t h w", "velocity after guidance"),
     ("steps[i].x0", "b c t h w", "the film that it points to"),
     ("steps[i].x_next", "b c t h w", "x_t of the next step"),

@@ -142,7 +142,8 @@ def trajectories(runs: Mapping[str, Run | Sequence[DenoisingStep]] | Sequence[Ru
 
 @look
 def guidance_chart(steps: Sequence[DenoisingStep]) -> Chart:
-    """How large each part of the velocity is, step by step, and how far the prompt pulls it: root mean squares."""
+    """How large each part of the velocity is, step by step, and how far the prompt pulls it, and the parts that are
+    skipped: root mean squares."""
     size = lambda v: float(v.square().mean().sqrt())
     split = [(step.index, step) for step in steps if step.unconditional is not None]
     chart = Chart(f"Size of the velocity and of the prompt's pull in {len(steps)} steps")
@@ -153,11 +154,16 @@ def guidance_chart(steps: Sequence[DenoisingStep]) -> Chart:
     left.set(title="velocity, root mean square")
     left.legend()
     right.plot([k for k, _ in split], [size(step.conditional - step.unconditional) for _, step in split],
-               color=COLOURS[1])
+               color=COLOURS[1], label="with - without the prompt")
+    skipped = [(step.index, step) for step in steps if step.skipped is not None]
+    if skipped:
+        right.plot([k for k, _ in skipped], [size(step.conditional - step.skipped) for _, step in skipped],
+                   color=COLOURS[2], label="with - without some parts")
+        right.legend()
     if not split:
         right.text(0.5, 0.5, f"no part without the prompt: {steps[0].guided}", ha="center", transform=right.transAxes,
                    color="#777777")
-    right.set(title="the prompt's pull: with - without", ylim=(0, None), xlim=left.get_xlim())
+    right.set(title="the pull", ylim=(0, None), xlim=left.get_xlim())
     by_step(left, right)
     return chart
 

@@ -140,6 +140,8 @@ def step_sheet(step: DenoisingStep, autoencoder=None, n: int = 6) -> Image.Image
     if step.unconditional is not None:
         apart = size(step.conditional - step.unconditional)
         rows.append(list(rising(apart))), labels.append("the prompt's pull")
+    if step.skipped is not None:
+        rows.append(list(rising(size(step.conditional - step.skipped)))), labels.append("the skipped parts' pull")
     return sheet(rows, [[f"latent frame {k}" for k in frames]], labels,
                  f"step {step.index}: t {step.t:.3f} to {step.t_next:.3f}, {step.guided}",
                  _smooth(autoencoder))

@@ -262,7 +262,7 @@ guidance, x, by_hand = 4.0, noise, []
 with torch.no_grad():
     for t, t_next in pairwise(schedule(12)):
         times = torch.full((1, *x.shape[2:]), t)                                # each patch has a time of its own
-        with_prompt, without = velocities(pipe.transformer, x, times, conditioning, guidance, fps=8.0)
+        with_prompt, without, _ = velocities(pipe.transformer, x, times, conditioning, guidance, fps=8.0)
         v = without + guidance * (with_prompt - without)
         by_hand.append((t, x, x - t * v))
         x = x + (t_next - t) * v
@@ -280,8 +280,10 @@ print(len(steps), "steps, and the same film to the last bit")
 # `pipe` itself walks a little differently (`pipe.sampler.method` is "ancestral"): at each step it throws a part of the
 # noise away and draws it anew, so that later steps can mend what earlier ones got wrong. Then another number of steps
 # is another film, even from the same seed. That is why we stay with Euler here: with more of its steps the film stays
-# the same and gets finer. And it guides only above t = 0.3 (`pipe.sampler.interval`): below, guidance adds flicker and
-# little else.
+# the same and gets finer. And the prompt pulls only above t = 0.7 (`pipe.sampler.interval`), where it is decided what is
+# where. Below, down to t = 0.2, the walk is led away from what the network says with two of its blocks' attention
+# over space switched off (`pipe.sampler.skip`): such a network knows place and light as well, but not how a dog's patches
+# belong together, and that is where shapes come from.
 #
 # And `pipe(prompt, steps=4)` does not walk so at all: a second network, `pipe.few_step`, takes four long steps. It has
 # learned from whole walks where they lead, guidance and all, so that there is no velocity without the prompt to look
