@@ -19,7 +19,7 @@ from sorakit.synthesis.assembly import Assembly, reach
 from sorakit.synthesis.colour import LOOKS, AutoColour, Look, Lut3D, grid, named_look
 from sorakit.synthesis.detail import Denoise, Sharpen
 from sorakit.synthesis.finish import to_bytes
-from sorakit.synthesis.rate import FrameRate, evened, optical_flow
+from sorakit.synthesis.rate import FrameRate, evened
 from sorakit.synthesis.recipe import PRESETS, SIZES, Resize, Synthesis, Upscale
 from sorakit.synthesis.stabilise import Stabilise, camera_steps, shaken, smooth
 from sorakit.synthesis.stream import Stream, find_cuts
@@ -491,16 +491,22 @@ def test_a_smooth_path_is_that_of_the_whole_system_of_equations():
 
 
 def test_a_loop_that_stops_and_goes_is_evened_and_one_that_does_not_stays_as_it_is():
-    x = np.arange(160)
-    wave = lambda at: np.repeat((127 + 90 * np.sin((x[None, :, None] - at) * 2 * np.pi / 40)).astype(np.uint8), 90, 0)
-    picture = lambda at: np.ascontiguousarray(np.broadcast_to(wave(at), (90, 160, 3)))
-    even = np.stack([picture(5.0 * k) for k in range(8)])                         # 40 pixels, a wave, in 8 steps
-    assert np.array_equal(evened(even), even)
-    halting = np.stack([picture(10.0 * (k // 2) + 2 * (k % 2)) for k in range(8)])                # steps of 2 and of 8
-    steps = lambda ring: np.array([np.linalg.norm(optical_flow(a, b), axis=-1).mean()
-                                   for a, b in zip(ring, np.roll(ring, -1, 0))])
+    y, x = np.mgrid[:90, :160]
+
+    def ball(degrees):                                                                      # goes round in a circle
+        far = np.hypot(x - 80 - 25 * np.cos(np.radians(degrees)), y - 45 - 25 * np.sin(np.radians(degrees)))
+        return (60 + 170 * np.clip((18 - far) / 6, 0, 1)).astype(np.uint8)[..., None].repeat(3, -1)
+
+    def steps(ring):                                                                        # of its centre, in pixels
+        weight = ring[..., 0].astype(float) - 60
+        centre = np.stack([(weight * axis).sum((1, 2)) / weight.sum((1, 2)) for axis in (x, y)], 1)
+        return np.linalg.norm(np.roll(centre, -1, 0) - centre, axis=1)
+
+    even = np.stack([ball(22.5 * k) for k in range(16)])
+    assert np.abs(evened(even).astype(int) - even).mean() < 0.1
+    halting = np.stack([ball(45 * (k // 2) + 12 * (k % 2)) for k in range(16)])             # by 12 and by 33 degrees
     before, after = steps(halting), steps(evened(halting))
-    assert before[1::2].mean() > 3 * before[::2].mean()
-    assert after[1::2].mean() < 1.4 * after[::2].mean()
-    with pytest.raises(ValueError, match="together=3 does not fit 8 frames"):
+    assert before[1::2].mean() > 2.5 * before[::2].mean()
+    assert after[1::2].mean() < 1.3 * after[::2].mean()
+    with pytest.raises(ValueError, match="together=3 does not fit 16 frames"):
         evened(halting, 3)
