@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sorakit.device import pick_device
-from sorakit.diffusion.sampler import SHAPES, WORDS_HELP, Sampler
+from sorakit.diffusion.sampler import WORDS_HELP, Sampler, shapes
 from sorakit.formats import native_size
 from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
 from sorakit.latent.text import MAX_WORDS, TextEncoder
@@ -35,7 +35,6 @@ from sorakit.videofile import check_path
 from sorakit.weights import load_weights, shipped
 
 MAX_SECONDS = 10
-SAMPLER = Sampler(method="ancestral", interval=WORDS_HELP, skip=SHAPES)      # fresh noise mends what went wrong before
 
 
 @dataclasses.dataclass
@@ -68,7 +67,8 @@ class Pipeline:
         """A film of the prompt; the same arguments make the same pixels on a CPU.
 
         Args:
-            prompt: may be left out with an image; it is then made from what the image shows, and said in `notes`.
+            prompt: may be left out with an image; it is then made from what the image shows, and said in `notes`. What
+                its subject does, and which way it goes, is the seed's to decide where it is left open (`Brief.said`).
             negative: what guidance steers away from; takes the flow model, 25 steps unless said.
             image: the first frame: a path, a PIL image or a uint8 array (h, w, 3).
             video: is for the tools, as what is to become of it has to be said: `remix`, `extend` and others.
@@ -113,7 +113,7 @@ class Pipeline:
         noise = self.noise(seconds, f"{width}:{height}", seed)                                   # (1, c, t, h, w)
         sampler, network, steps, guidance = self.plan(steps, guidance, negative)
 
-        brief = do("prompt", self.prompt, prompt, negative=negative, image=image)                # 1 what is asked
+        brief = do("prompt", self.prompt, prompt, negative=negative, image=image, seed=seed)     # 1 what is asked
         verdict = do("screen", self.safety.screen, brief)                                        # 6 may it be made
         conditioning = do("text", self.text_encoder, verdict.brief)                              # 2 words to vectors
         known, mask = do("known", self.known, verdict.brief.image, noise)                        # 2 given frames
@@ -149,7 +149,7 @@ class Pipeline:
     def as_taught(self) -> bool:
         """Whether the few-step network stands for the flow model still: neither it nor the sampler was replaced, and no
         more is looked into it than into the few-step one."""
-        same = self.sampler == SAMPLER and self.transformer is self.teacher
+        same = self.sampler == sampler_for(self.transformer) and self.transformer is self.teacher
         return same and len(self.few_step.probes.active) >= len(self.transformer.probes.active)
 
     def within(self, seconds: float, height: int, width: int, films: int = 1):
@@ -231,13 +231,13 @@ def load(weights: str | Path | None = None, device: str | None = None, **safety)
     if weights is None:
         weights = "base" if place.type != "cpu" and "base" in shipped() else "nano"
     stored, words = load_weights(weights), Words.load()
-    reader = Reader(words, reach=MAX_WORDS)
+    reader, transformer = Reader(words, reach=MAX_WORDS), Transformer.from_weights(stored).to(place)
     pipeline = Pipeline(
         prompt=reader,
         text_encoder=TextEncoder.from_weights(stored, words),
         autoencoder=Autoencoder.from_weights(stored).to(place),
-        sampler=dataclasses.replace(SAMPLER),
-        transformer=Transformer.from_weights(stored).to(place),
+        sampler=sampler_for(transformer),
+        transformer=transformer,
         synthesis=Synthesis(),
         safety=Safety(words=words, read=reader, weights=digest_of(stored.card), **safety),
         model=stored.card["preset"],
@@ -249,6 +249,11 @@ def load(weights: str | Path | None = None, device: str | None = None, **safety)
     pipeline.text_encoder.network.to(place)
     pipeline.load_seconds = time.perf_counter() - started
     return pipeline
+
+
+def sampler_for(transformer: Transformer) -> Sampler:
+    """How films are walked to: with fresh noise at every step, which mends what steps before got wrong."""
+    return Sampler(method="ancestral", interval=WORDS_HELP, skip=shapes(len(transformer.blocks)))
 
 
 def digest_of(card: dict) -> str:

@@ -134,6 +134,8 @@ class Run:
         recorder = Recorder(self.pipeline, self.keep if keep is None else keep)
         past = STAGES[:STAGES.index(from_) + (at is None)]
         for name, stage in COUNTS_IN.items():
+            if name == "seed" and self.records["prompt"].output.said:         # it decided what the prompt left open
+                stage = "prompt"
             taken = stage in past or name == "seed" and at is not None
             if taken and name in changes and changes[name] != self.request.get(name):
                 raise ValueError(f"{name}={changes[name]!r} counts in stage {stage!r}, which is taken over as it was; "

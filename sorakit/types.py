@@ -182,13 +182,14 @@ class Brief:
 
     prompt: str
     negative: str = ""
-    tokens: tuple[str, ...] = ()      # the prompt as the model reads it
+    tokens: tuple[str, ...] = ()      # what the model reads, cut up
     image: UInt8[np.ndarray, "h w 3"] | None = field(default=None, repr=False, compare=False)   # the film's first frame
     film: str = field(default="", repr=False, compare=False)   # sha256 of the file of the film that it goes on from
     subjects: tuple[Asked, ...] = field(default=(), repr=False)
     elements: tuple[Element, ...] = field(default=(), repr=False)          # in the order of the prompt
     relations: tuple[Relation, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)    # what a reader of the film should know: stand-ins, typos
+    said: str = field(default="", repr=False)     # what the model reads for it, with what it leaves open put in
     image_reference: Reference | None = field(default=None, repr=False, compare=False)
     video_reference: Reference | None = field(default=None, repr=False, compare=False)
 
@@ -227,7 +228,7 @@ class Brief:
 
     def __str__(self):
         rows = [("subjects", self.subjects)] + [(role, self.all(role)) for role in ROLES]
-        rows += [("relations", self.relations), ("notes", self.notes)]
+        rows += [("relations", self.relations), ("notes", self.notes), ("read as", (self.said,) if self.said else ())]
         return "\n".join([self.prompt] + [f"  {name}: {'; '.join(map(str, found))}" for name, found in rows if found])
 
 

@@ -171,3 +171,19 @@ def test_two_thousand_words_are_refused_by_name(read):
 def test_a_role_that_there_is_not_is_named(read):
     with pytest.raises(ValueError, match="role='colour'"):
         read("a dog").all("colour")
+
+
+@pytest.mark.parametrize("prompt,said", [
+    ("a black cat in snow", "a black cat walking to the right in snow"),
+    ("A golden retriever runs through a field.", "A golden retriever runs to the right through a field."),
+    ("waves on a beach with seagulls", "waves on a beach with seagulls flying to the right"),
+    ("a dancer on a stage", "a dancer dancing on a stage"),
+    ("a dog runs and a cat walks", "a dog runs to the right and a cat walks to the right"),
+    ("two dogs run left", ""), ("a cat sits", ""), ("a rotating planet", ""), ("a forest at dawn", ""),
+    ("a woman rides a horse", ""), ("a rocket flies", ""), ("a car on a road, no rain", ""), ("a dog beside a cat", ""),
+])
+def test_the_seed_decides_what_a_prompt_leaves_open(read, prompt, said):
+    brief = read(prompt, seed=0)
+    assert brief.said == said and brief.prompt == prompt and read(prompt).said == ""
+    assert read(prompt, seed=1).said == said.replace("right", "left")
+    assert brief.tokens == read(said or prompt).tokens

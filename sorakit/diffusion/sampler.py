@@ -52,7 +52,13 @@ class Skip:
 # What is where is decided early, by the words; then shapes are, by how the patches see each other. Either kind of
 # guidance costs an evaluation, so each has its own times.
 WORDS_HELP = (0.7, 1.0)
-SHAPES = Skip(("blocks.2.space", "blocks.4.space"), 2.0, (0.2, 0.7))
+SHAPES = (0.2, 0.7)
+
+
+def shapes(depth: int) -> Skip:
+    """Guidance to shapes, for a transformer of so many blocks: without the attention over space of a block a quarter of
+    the way in, and one half of it."""
+    return Skip((f"blocks.{2 * (depth // 8)}.space", f"blocks.{2 * (depth // 4)}.space"), 2.0, SHAPES)
 
 
 @dataclass
@@ -101,10 +107,13 @@ class Sampler:
         the schedule: they fall from where `noise` is (1, or less for a film that is part-noised) to 0, or to where to
         stop. Ancestral steps draw from `generator`, or else each film from its own noise, or from `began`, of a film
         that goes on from a later time, at step number `first`. Raises ValueError for less than one step, a mask without
-        known latents, times that do not fall, an unknown method or guide, or guidance of few-step weights, in which it
-        is folded.
+        known latents, times that do not fall, an unknown method or guide, parts to skip of a network without any, or
+        guidance of few-step weights, in which it is folded.
         """
         solve, guide = pick("method", self.method, SOLVERS), pick("guide", self.guide, GUIDES)
+        if self.skip and not hasattr(transformer, "watch"):
+            raise ValueError(f"skip={self.skip!r} needs a network whose parts have names, and "
+                             f"{type(transformer).__name__} has none; take skip=None")
         few = self.method == "few_step"
         guidance = (1.0 if few else self.guidance_default) if guidance is None else guidance
         if few and guidance != 1:

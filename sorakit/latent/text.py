@@ -45,7 +45,7 @@ class TextEncoder:
 
     @torch.no_grad()
     def __call__(self, brief: Brief) -> Conditioning:
-        vectors, mask = self.encode([brief.prompt])
+        vectors, mask = self.encode([brief.said or brief.prompt])
         null_vectors, null_mask = self.encode([brief.negative])
         return Conditioning(vectors, mask, null_vectors, null_mask, brief.tokens)
 
@@ -53,8 +53,8 @@ class TextEncoder:
     def swapped(self, brief: Brief, word: str, other: str) -> Conditioning:
         """The conditioning of a brief with another word's vector in one word's place, before the caption is read as a
         whole. Raises ValueError for a word that is not one token of the prompt, or an other that is not one token."""
-        ids, mask = self.words.encode([brief.prompt], MAX_WORDS)
-        tokens = [token for token, _, _ in self.words.tokens(brief.prompt)][:MAX_WORDS]
+        ids, mask = self.words.encode([brief.said or brief.prompt], MAX_WORDS)
+        tokens = [token for token, _, _ in self.words.tokens(brief.said or brief.prompt)][:MAX_WORDS]
         new = self.words.encode([other], MAX_WORDS)
         if word.lower() not in tokens:
             raise ValueError(f"word={word!r} is not one of the prompt's tokens: {', '.join(tokens)}")

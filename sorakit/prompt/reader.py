@@ -6,6 +6,7 @@ import dataclasses
 import re
 import unicodedata
 
+from sorakit.prompt.complete import completed
 from sorakit.prompt.describe import note_of, words_of
 from sorakit.prompt.files import read_image
 from sorakit.prompt.grammar import Parse, parse
@@ -34,7 +35,7 @@ class Reader:
         self.words, self.reach = words, reach
         self.spelling, self.concepts = Spelling(words), Concepts(words)
 
-    def __call__(self, prompt: str, *, negative: str = "", image=None, video=None) -> Brief:
+    def __call__(self, prompt: str, *, negative: str = "", image=None, video=None, seed: int | None = None) -> Brief:
         """What a request asks for.
 
         Args:
@@ -44,6 +45,7 @@ class Reader:
             image: the film's first frame: a path, a PIL image or a uint8 array (h, w, 3). Looked at, too:
                 `brief.image_reference`.
             video: a film to look at, a path or a `Video`: `brief.video_reference`.
+            seed: decides what the prompt leaves open, in `brief.said`; without one, or with an image, it stays open.
 
         Raises:
             ValueError: for a prompt that is empty, too long, not English or without a word that the model knows; for a
@@ -77,9 +79,12 @@ class Reader:
         notes = (*((note_of(prompt),) if made_up else ()),
                  *(f"{words!r} is an order, not something to draw; it is not followed" for words in ordered),
                  *self.notes(prompt, tokens, found, subjects, elements))
-        return Brief(prompt, negative, tuple(token for token, _, _ in tokens), picture, subjects=subjects,
-                     elements=elements, relations=tuple(found.relations), notes=notes, image_reference=seen,
-                     video_reference=watched)
+        brief = Brief(prompt, negative, tuple(token for token, _, _ in tokens), picture, subjects=subjects,
+                      elements=elements, relations=tuple(found.relations), notes=notes, image_reference=seen,
+                      video_reference=watched)
+        if seed is None or picture is not None or (said := completed(brief, seed)) == prompt:
+            return brief
+        return dataclasses.replace(brief, said=said, tokens=tuple(token for token, _, _ in self.words.tokens(said)))
 
     def check_english(self, prompt: str) -> None:
         """Raises ValueError if most words are no English ones, by vocabulary and small words."""

@@ -38,7 +38,8 @@ Part = Callable[[Stream], Stream]
 class Upscale:
     """Four times as large, by the trained network or by Lanczos resampling. "auto" takes the network for films as small
     as the models draw, which it learned from, and leaves others, or all where none ships, to the last step, which goes
-    to the asked size at once."""
+    to the asked size at once. (A recipe leaves "auto" out of films that are to have no more than the usual 432 pixels:
+    those are for a quick look.)"""
 
     method: str = "auto"
     weights: str | Path = field(default=SHIPPED, repr=False)
@@ -93,7 +94,8 @@ class Synthesis:
             look: one of `colour.LOOKS`, a .cube file or a Lut3D.
             stabilise: True, or the seconds over which the camera's path is smoothed.
             denoise, colour, sharpen: from 0 (off) to 1.
-            enlarge: "network", "lanczos", or "auto": the network for films as small as the models draw.
+            enlarge: "network", "lanczos", or "auto": the network for films as small as the models draw that are to
+                have more than 432 pixels.
             parts: these instead of all the above but for size and aspect.
 
         Raises ValueError for what does not fit, naming the argument.
@@ -162,7 +164,8 @@ class Synthesis:
         if any(isinstance(part, (FrameRate, Stabilise, Upscale, Denoise, AutoColour)) for part in self.parts):
             stream = self._timed("cuts", find_cuts, stream)
         for part in self.parts:
-            if isinstance(part, Upscale) and target[0] <= stream.height and target[1] <= stream.width:
+            if isinstance(part, Upscale) and (target[0] <= stream.height and target[1] <= stream.width
+                                              or part.method == "auto" and min(target) <= SHORT_SIDE):
                 continue
             stream = self._timed(name_of(part), part, stream)
         return stream

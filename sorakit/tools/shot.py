@@ -104,7 +104,8 @@ class Guided(Pipeline):
     def sample(self, do, prompt, *, negative="", seed=0, steps=None, guidance=None):
         """The stages up to the latents: `Latents` and the verdict on the brief that they were made for."""
         sampler, network, steps, guidance = self.plan(steps, guidance, negative)
-        brief = do("prompt", self.prompt, prompt, negative=negative)
+        anew = self.given.start is None and not self.given.mask.any()       # else what is given shows which way it goes
+        brief = do("prompt", self.prompt, prompt, negative=negative, seed=seed if anew else None)
         verdict = do("screen", self.safety.screen, brief)
         conditioning = do("text", self.text_encoder, verdict.brief)
         known, mask = do("known", self.laid)

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from sorakit.pipeline import Pipeline, check_number
 from sorakit.run import Record, Recorder, Run
 from sorakit.tools.shot import Given, Guided, Take, format_of, latent_count, phase, recorded, within
 from sorakit.tools.windows import Timeline, Told
-from sorakit.types import DenoisingStep, Latents, Video
+from sorakit.types import Brief, Conditioning, DenoisingStep, Latents, Verdict, Video
 
 MOST = 4
 GAP = 4                          # pixels between the films of a grid
@@ -40,25 +41,45 @@ def variations(pipe: Pipeline, prompt: str, n: int = 4, *, seconds: float = 2.0,
     with within(pipe, empty.known.shape[2], format, n):
         recorder = Told(guided, (), progress, 0, 1, request)
         noises = [guided.drawn(seed + k) for k in range(n)]
+        briefs = [guided.prompt(prompt, negative=negative, seed=seed + k) for k in range(n)]
         guided.drawn = lambda seed: torch.cat(noises)                    # of all films at once, this one time
-        guided.sample(recorder, **request)
+        guided.text_encoder = lambda brief: together([pipe.text_encoder(one) for one in briefs]) if brief.said \
+            else pipe.text_encoder(brief)
+        guided.sample(recorder, **request, seed=seed)
         del guided.drawn
+        guided.text_encoder = pipe.text_encoder
         takes = []
         with phase(progress, "finish"):
             for k in range(n):
                 one = Recorder(guided, ())
-                one.taken = {name: part(record, k, n) for name, record in recorder.records.items()}
+                one.taken = {name: part(record, k, n, briefs[k]) for name, record in recorder.records.items()}
                 one.steps = [step_of(step, k) for step in recorder.steps]
                 run = Run.record(guided, (), {**request, "seed": seed + k}, one)
                 takes.append(Take(run.video, "variations", {**request, "seed": seed + k}, (run,), run.latents.values))
     return takes
 
 
-def part(record: Record, k: int, n: int) -> Record:
-    """A stage of the batch as one of its films had it; its share of the time, too."""
+def together(each: list[Conditioning]) -> Conditioning:
+    """The conditionings of films of one batch as one."""
+    length = max(one.vectors.shape[1] for one in each)
+    vectors = [F.pad(one.vectors, (0, 0, 0, length - one.vectors.shape[1])) for one in each]
+    masks = [F.pad(one.mask, (0, length - one.mask.shape[1])) for one in each]
+    return dataclasses.replace(each[0], vectors=torch.cat(vectors), mask=torch.cat(masks))
+
+
+def part(record: Record, k: int, n: int, brief: Brief) -> Record:
+    """A stage of the batch as one of its films had it, with its brief; its share of the time, too."""
     output = record.output
     if isinstance(output, Latents):
         output = dataclasses.replace(output, values=output.values[k:k + 1])
+    elif isinstance(output, Conditioning) and len(output.vectors) > 1:
+        here = output.mask[k]
+        output = dataclasses.replace(output, vectors=output.vectors[k:k + 1, here], mask=output.mask[k:k + 1, here],
+                                     tokens=brief.tokens)
+    elif isinstance(output, Brief) and output.said:
+        output = brief
+    elif isinstance(output, Verdict) and output.brief.said:
+        output = dataclasses.replace(output, brief=brief)
     return dataclasses.replace(record, output=output, seconds=record.seconds / n)
 
 

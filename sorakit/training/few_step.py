@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from ..device import autocast, pick_device
 from ..diffusion.flow import draw_known
-from ..diffusion.sampler import SHAPES, WORDS_HELP, Sampler, shifted
+from ..diffusion.sampler import WORDS_HELP, Sampler, Skip, shapes, shifted
 from ..latent.autoencoder import Autoencoder
 from ..latent.text import TextEncoder
 from ..prompt.words import Words
@@ -100,7 +100,7 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
 
     look = lambda: draw_look(average.few_step, text, eyes, Path(out) / "look.png")
     loop.run(step, look=look if samples and rank == 0 else None)
-    card = {**weights.card, "few_step": {"guidance": guidance, "guidance_times": WORDS_HELP, "skip": asdict(SHAPES),
+    card = {**weights.card, "few_step": {"guidance": guidance, "guidance_times": WORDS_HELP, "skip": asdict(guide.skip),
                                      "steps": 4, "default": default, "taught": sorted(STEPS), "training": {
         "minutes": round(loop.spent / 60, 1), "steps": loop.n, "films_seen": loop.clips,
         "walks": sum(len(some.known) for some in made), "data_seed": seed, "device": device.type}}}
@@ -144,9 +144,13 @@ class Guide:
     guidance: float
     mark: str                                # of its weights
 
+    @property
+    def skip(self) -> Skip:
+        return shapes(len(self.teacher.blocks))
+
     def paths(self, data: Path, walks: int, batch: int, still_share: float, seed: int) -> list[Path]:
         """Where batches of walks are kept: another flow model, or another guidance, makes others."""
-        made_by = (self.mark, self.guidance, WORDS_HELP, SHAPES, batch, still_share)
+        made_by = (self.mark, self.guidance, WORDS_HELP, self.skip, batch, still_share)
         mark = hashlib.sha256(repr(made_by).encode()).hexdigest()
         return [data / f"walks-{mark[:12]}-{seed}-{k:04d}.safetensors" for k in range(walks)]
 
@@ -162,7 +166,7 @@ class Guide:
             known = draw_known((len(x0), *x0.shape[2:]), draw).to(x0.device)
             mask = mask & (torch.rand(len(x0), 1, generator=draw) >= DROP_CAPTION).to(x0.device)
             noise = torch.randn(x0.shape, generator=draw).to(x0)
-            walker = Sampler(method="dpmpp_2m", interval=WORDS_HELP, skip=SHAPES)
+            walker = Sampler(method="dpmpp_2m", interval=WORDS_HELP, skip=self.skip)
             steps = list(walker.steps(self.teacher, noise, self.asked(ids, mask), x0, known, guidance=self.guidance,
                                       steps=SUBSTEPS * max(STEPS)))
             x = torch.stack([step.x for step in steps[::SUBSTEPS]] + [steps[-1].x_next])
