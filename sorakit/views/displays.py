@@ -34,6 +34,8 @@ def bundle(text: str, *, picture=None, markup: str = "") -> dict[str, str]:
 def show_brief(brief) -> dict[str, str]:
     marks = [(*thing.span, thing.role, _said(thing)) for thing in (*brief.subjects, *brief.elements)]
     lines = [f'<div style="line-height:2.1">{highlighted(brief.prompt, marks)}</div>']
+    if brief.said:
+        lines.append(f"<div>read as: {html.escape(brief.said)}</div>")
     if brief.negative:
         lines.append(f"<div>not: {html.escape(brief.negative)}</div>")
     if brief.relations:

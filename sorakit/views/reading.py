@@ -32,6 +32,8 @@ def reading(brief: Brief, reach: int = 48) -> Image.Image:
     page.gap(8)
     if brief.relations:
         page.line("together: " + "; ".join(map(str, brief.relations)))
+    if brief.said:
+        page.line(f"read as: {brief.said}")
     for note in brief.notes:
         page.line(f"• {note}", STANDS_IN)
     page.tokens(brief.tokens, reach)
