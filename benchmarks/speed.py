@@ -22,8 +22,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import sorakit as sk
-from sorakit.evaluation.report import together
-from sorakit.types import NATIVE_FPS
+from sorakit.types import NATIVE_FPS, Conditioning
 from sorakit.world.render import render
 from sorakit.world.scene import sample
 
@@ -91,7 +90,7 @@ def cost(pipe) -> Iterator[tuple]:
     words = pipe.text_encoder(pipe.prompt(PROMPT))
     for batch in (1, 2, 4, 8):
         noise = torch.cat([pipe.noise(2.0, "16:9", seed) for seed in range(batch)])
-        some = together([words] * batch)
+        some = Conditioning.together([words] * batch)
         work = lambda noise=noise, some=some: pipe.autoencoder.decode(
             sampler(network, noise, some, steps=steps, guidance=guidance, fps=NATIVE_FPS).values)
         yield f"sample and decode, each of {batch} at once", timed(work, 3) / batch

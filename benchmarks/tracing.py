@@ -40,7 +40,8 @@ class Unwatched:
 
 @contextlib.contextmanager
 def bare(pipe):
-    """The pipeline's networks without probes, and with attention that asks nobody."""
+    """The pipeline's networks without probes, and with attention that asks nobody. (`pipe.sampler.skip` is a probe,
+    too: it is off in all that is measured here.)"""
     from sorakit.transformer import model
 
     networks, attend = [network for network in (pipe.transformer, pipe.few_step) if network is not None], model.attend
@@ -110,6 +111,7 @@ def main(weights: str, runs: int) -> None:
     import sorakit as sk
 
     pipe = sk.load(weights)
+    pipe.sampler.skip = None
     off, low, high = off_times_bare(pipe, runs)
     median = times(pipe, runs)
     kept = attention_bytes(pipe) / 1e6

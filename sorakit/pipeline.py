@@ -149,7 +149,7 @@ class Pipeline:
     def as_taught(self) -> bool:
         """Whether the few-step network stands for the flow model still: neither it nor the sampler was replaced, and no
         more is looked into it than into the few-step one."""
-        same = self.sampler == sampler_for(self.transformer) and self.transformer is self.teacher
+        same = self.transformer is self.teacher and self.sampler == sampler_for(self.transformer)
         return same and len(self.few_step.probes.active) >= len(self.transformer.probes.active)
 
     def within(self, seconds: float, height: int, width: int, films: int = 1):

@@ -134,12 +134,12 @@ class Run:
         recorder = Recorder(self.pipeline, self.keep if keep is None else keep)
         past = STAGES[:STAGES.index(from_) + (at is None)]
         for name, stage in COUNTS_IN.items():
-            if name == "seed" and self.records["prompt"].output.said:         # it decided what the prompt left open
-                stage = "prompt"
-            taken = stage in past or name == "seed" and at is not None
+            decided = name == "seed" and self.verdict.brief.said              # what the prompt left open
+            taken = stage in past or name == "seed" and at is not None or decided
             if taken and name in changes and changes[name] != self.request.get(name):
+                stage = "prompt" if decided else stage
                 raise ValueError(f"{name}={changes[name]!r} counts in stage {stage!r}, which is taken over as it was; "
-                                 "begin earlier, or make another run")
+                                 f"{'' if decided else 'begin earlier, or '}make another run")
         recorder.taken = {name: self.records[name] for name in past}
         if at is None:
             recorder.steps = list(self.steps) if "diffusion" in past else []

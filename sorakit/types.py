@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+from torch.nn import functional as F
 
 from sorakit import videofile
 from sorakit.provenance import Origin
@@ -189,9 +192,14 @@ class Brief:
     elements: tuple[Element, ...] = field(default=(), repr=False)          # in the order of the prompt
     relations: tuple[Relation, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)    # what a reader of the film should know: stand-ins, typos
-    said: str = field(default="", repr=False)     # what the model reads for it, with what it leaves open put in
+    completed: tuple[str, ...] = field(default=(), repr=False)     # the prompt, and it with what it leaves open put in
     image_reference: Reference | None = field(default=None, repr=False, compare=False)
     video_reference: Reference | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def said(self) -> str:
+        """What the model reads for the prompt, with what that leaves open put in; "" if it reads the prompt itself."""
+        return self.completed[1] if self.completed and self.completed[0] == self.prompt else ""
 
     def all(self, role: str) -> tuple[Element, ...]:
         """Every element of a role, in order. Raises ValueError for a role that there is not."""
@@ -241,6 +249,17 @@ class Conditioning:
     null_vectors: Float[Tensor, "b l2 d"]
     null_mask: Bool[Tensor, "b l2"]
     tokens: tuple[str, ...] = ()
+
+    @classmethod
+    def together(cls, each: Sequence[Conditioning]) -> Conditioning:
+        """Conditionings of one film each as one of a batch, the shorter ones filled up with masked words."""
+        def stack(vectors, masks):
+            longest = max(mask.shape[1] for mask in masks)
+            return (torch.cat([F.pad(v, (0, 0, 0, longest - v.shape[1])) for v in vectors]),
+                    torch.cat([F.pad(mask, (0, longest - mask.shape[1])) for mask in masks]))
+
+        return cls(*stack([c.vectors for c in each], [c.mask for c in each]),
+                   *stack([c.null_vectors for c in each], [c.null_mask for c in each]), each[0].tokens)
 
     def __repr__(self):
         return f"Conditioning({_shape(self.vectors)}, {int(self.mask.sum())} tokens, null {_shape(self.null_vectors)})"

@@ -95,7 +95,7 @@ def test_a_film_is_marked_and_says_what_made_it_and_how_long_each_stage_took(mak
 
 def latents_of(pipe, seed):
     """The same film, a stage at a time."""
-    conditioning = pipe.text_encoder(pipe.prompt(PROMPT))
+    conditioning = pipe.text_encoder(pipe.prompt(PROMPT, seed=seed))
     return pipe.sampler(pipe.transformer, pipe.noise(0.5, "16:9", seed), conditioning, steps=2, guidance=4.0).values
 
 

@@ -1,8 +1,10 @@
 """Stage 1 reads prompts: every role, on labelled prompts it was not tuned on, and what no prompt should do."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sorakit.latent.text import MAX_WORDS
@@ -181,9 +183,21 @@ def test_a_role_that_there_is_not_is_named(read):
     ("a dog runs and a cat walks", "a dog runs to the right and a cat walks to the right"),
     ("two dogs run left", ""), ("a cat sits", ""), ("a rotating planet", ""), ("a forest at dawn", ""),
     ("a woman rides a horse", ""), ("a rocket flies", ""), ("a car on a road, no rain", ""), ("a dog beside a cat", ""),
+    ("close-up of a cat's face", ""), ("a woman reads in a park", ""), ("a man drinks coffee", ""),
+    ("a parked car", ""), ("a violin on a table", ""), ("a man flies kites", ""),
+    ("a running dog", "a running dog to the right"),
 ])
 def test_the_seed_decides_what_a_prompt_leaves_open(read, prompt, said):
     brief = read(prompt, seed=0)
     assert brief.said == said and brief.prompt == prompt and read(prompt).said == ""
     assert read(prompt, seed=1).said == said.replace("right", "left")
     assert brief.tokens == read(said or prompt).tokens
+
+
+def test_all_go_the_way_that_one_is_said_to_go_and_another_prompt_is_read_as_it_is(read):
+    for seed in (0, 1):
+        brief = read("a horse gallops to the left and a dog runs", seed=seed)
+        assert brief.said == "a horse gallops to the left and a dog runs to the left"
+        assert dataclasses.replace(brief, prompt="a bird").said == ""
+    long = "a dog runs in a field, " + ", ".join(["a tall green tree"] * 11)
+    assert read(long, seed=0).said == "" and read("a cat", seed=np.int64(3)).said

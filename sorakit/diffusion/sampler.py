@@ -58,7 +58,7 @@ SHAPES = (0.2, 0.7)
 def shapes(depth: int) -> Skip:
     """Guidance to shapes, for a transformer of so many blocks: without the attention over space of a block a quarter of
     the way in, and one half of it."""
-    return Skip((f"blocks.{2 * (depth // 8)}.space", f"blocks.{2 * (depth // 4)}.space"), 2.0, SHAPES)
+    return Skip((f"blocks.{2 * round(depth / 8)}.space", f"blocks.{2 * round(depth / 4)}.space"), 2.0, SHAPES)
 
 
 @dataclass
@@ -71,7 +71,8 @@ class Sampler:
         interval: guidance acts at times in (low, high] only, and elsewhere costs nothing (Kynkäänniemi et al. 2024,
             arXiv:2404.07724).
         shift: of the times of the steps, see `schedule`.
-        skip: also guides away from what the network makes of it without some of its parts.
+        skip: also guides away from what the network makes of it without some of its parts, if these have names (one
+            without `watch` has none).
     """
 
     steps_default: int = 25
@@ -107,13 +108,10 @@ class Sampler:
         the schedule: they fall from where `noise` is (1, or less for a film that is part-noised) to 0, or to where to
         stop. Ancestral steps draw from `generator`, or else each film from its own noise, or from `began`, of a film
         that goes on from a later time, at step number `first`. Raises ValueError for less than one step, a mask without
-        known latents, times that do not fall, an unknown method or guide, parts to skip of a network without any, or
-        guidance of few-step weights, in which it is folded.
+        known latents, times that do not fall, an unknown method or guide, or guidance of few-step weights, in which it
+        is folded.
         """
         solve, guide = pick("method", self.method, SOLVERS), pick("guide", self.guide, GUIDES)
-        if self.skip and not hasattr(transformer, "watch"):
-            raise ValueError(f"skip={self.skip!r} needs a network whose parts have names, and "
-                             f"{type(transformer).__name__} has none; take skip=None")
         few = self.method == "few_step"
         guidance = (1.0 if few else self.guidance_default) if guidance is None else guidance
         if few and guidance != 1:
@@ -126,14 +124,14 @@ class Sampler:
         if mask is None:
             mask = torch.zeros(noise.shape[0], *noise.shape[2:], dtype=torch.bool, device=noise.device)
             known = noise
-        where = mask.unsqueeze(1)
+        where, has_parts = mask.unsqueeze(1), self.skip is not None and hasattr(transformer, "watch")
         past, memory, fresh = [], {}, noise_of(noise if began is None else began, generator)
 
         def look(x, t, t_next, k):
             """Velocity after guidance, with the prompt, without it, and without some parts."""
             within = lambda interval: interval[0] < t <= interval[1]
             scale = guidance if within(self.interval) else 1.0
-            skip = self.skip if self.skip and guidance != 1 and within(self.skip.interval) else None
+            skip = self.skip if has_parts and guidance != 1 and within(self.skip.interval) else None
             each = lambda value: torch.full(mask.shape, value, device=x.device, dtype=x.dtype).masked_fill(mask, 0.0)
             made = velocities(transformer, x, each(t), conditioning, scale, fps, each(t - t_next) if few else None,
                               skip.parts if skip else ())

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from torch.nn import functional as F
 
 from ..pipeline import Pipeline, digest_of, load
 from ..types import NATIVE_FPS, NATIVE_SIZES, Conditioning
@@ -133,28 +132,17 @@ def make_films(pipe: Pipeline, texts: Sequence[str], seeds: int, *, batch: int =
     The same films as `pipe(text, seed=...)` makes, in batches.
     """
     jobs = [(text, seed) for text in texts for seed in range(seeds)]
-    told = {text: pipe.text_encoder(pipe.prompt(text)) for text in texts}
+    told = {job: pipe.text_encoder(pipe.prompt(job[0], seed=job[1])) for job in jobs}
     sampler, network, steps, guidance = pipe.plan(steps, guidance)
     for k in range(0, len(jobs), batch):
         these = jobs[k:k + batch]
         noise = torch.cat([pipe.noise(SECONDS, ASPECT, seed) for _, seed in these])
-        latents = sampler(network, noise, together([told[text] for text, _ in these]), steps=steps, guidance=guidance,
-                          fps=NATIVE_FPS)
+        latents = sampler(network, noise, Conditioning.together([told[job] for job in these]), steps=steps,
+                          guidance=guidance, fps=NATIVE_FPS)
         frames = (pipe.autoencoder.decode(latents.values).float().clamp(-1, 1) + 1) * 127.5      # (b, 3, t, h, w)
         yield from frames.round().byte().permute(0, 2, 3, 4, 1).cpu().numpy()
         if progress:
             progress("films", min(k + batch, len(jobs)), len(jobs))
-
-
-def together(conditionings: Sequence[Conditioning]) -> Conditioning:
-    """Conditionings of one film each as one of a batch, the shorter ones filled up with masked words."""
-    def stack(vectors, masks):
-        longest = max(mask.shape[1] for mask in masks)
-        return (torch.cat([F.pad(v, (0, 0, 0, longest - v.shape[1])) for v in vectors]),
-                torch.cat([F.pad(mask, (0, longest - mask.shape[1])) for mask in masks]))
-
-    return Conditioning(*stack([c.vectors for c in conditionings], [c.mask for c in conditionings]),
-                        *stack([c.null_vectors for c in conditionings], [c.null_mask for c in conditionings]))
 
 
 def measure(films: Sequence[UInt8[np.ndarray, "t h w 3"]], still, features: Features, reference: np.ndarray,

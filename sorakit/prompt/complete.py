@@ -17,49 +17,59 @@ from sorakit.world.scene import KINDS
 
 GOES = {"run", "walk", "stroll", "jump", "fly", "swim", "drive", "sail"}      # to the left or to the right
 RISES = {"rocket", "hot-air balloon"}
-LIKE = 0.5            # least cosine at which a subject is drawn as the nearest kind
-OBJECT = re.compile(r"(?i)\s+(?:an?|the|his|her|its|their|some|one|two|three)\b")          # "rides a horse"
+RESTS = {"parked", "resting", "sleeping", "lying", "standing", "still", "toy", "stuffed", "wooden"}
+OBJECT = re.compile(r"(?i)\s+(?:an?|the|his|her|its|their|some|one|two|three)\b|['\u2019]")       # "rides a horse"
+LIKE = 0.5            # least cosine at which an action is drawn as the nearest one
 NEAR = 5              # words after a subject among which its verb stands
 
 
 def completed(brief: Brief, seed: int) -> str:
     """The prompt with what it leaves open put in: "a black cat in snow" to "a black cat walking to the left in snow".
 
-    What is said stays, word for word. Of several subjects only what is said to do something gets a direction; they all
-    get the same one. Nothing is added where something is not to be (a negation).
+    What is said stays, word for word. Whoever is said to move gets a direction, the same one for all, or that of one
+    who has it already; a verb is only put in for a subject that is alone. Nothing is added where something is not to be
+    (a negation), and to what is drawn as something else.
     """
     if brief.all("negation"):
         return brief.prompt
-    heading = HEADINGS[random.Random(seed).choice(("left", "right"))][0]
-    drawn = [asked for asked in brief.subjects if asked.nearest and asked.nearest.similarity >= LIKE
-             and asked.nearest.name in KINDS]
+    drawn = [asked for asked in brief.subjects if asked.nearest and asked.nearest.drawn and asked.nearest.name in KINDS]
+    told = {asked.direction for asked in brief.subjects} - {""}
+    if told - {"left", "right"} or len(told) > 1:
+        return brief.prompt
+    heading = HEADINGS[told.pop() if told else random.Random(int(seed)).choice(("left", "right"))][0]
     said = brief.prompt
     for asked in sorted(drawn, key=lambda asked: -asked.span[1]):              # from the end: places stay what they are
-        place, words = _missing(said, asked, heading, alone=len(drawn) == 1)
+        place, words = _missing(brief, asked, heading)
         if words:
             said = f"{said[:place]} {words}{said[place:]}"
     return said
 
 
-def _missing(prompt: str, asked: Asked, heading: str, alone: bool) -> tuple[int, str]:
+def _missing(brief: Brief, asked: Asked, heading: str) -> tuple[int, str]:
     """Where in the prompt words about a subject are missing, and which."""
-    kind = asked.nearest.name
+    kind, end = asked.nearest.name, asked.span[1]
+    if asked.direction or RESTS & {*asked.attributes, *asked.words.lower().split()}:
+        return end, ""
     if asked.actions:
-        action = asked.nearest_action.name if asked.nearest_action else ""
-        place = _after_verb(prompt, asked)
-        goes = action in GOES and not asked.direction and kind not in RISES and not OBJECT.match(prompt[place:])
-        return place, heading if goes else ""
-    if not alone or asked.direction:
-        return asked.span[1], ""
+        place = _after_verb(brief, asked)
+        goes = asked.nearest_action and asked.nearest_action.similarity >= LIKE and asked.nearest_action.name in GOES
+        return place or end, heading if goes and place and kind not in RISES else ""
+    others = [other for other in brief.subjects if other is not asked and other.nearest and other.nearest.drawn]
+    done_to = any(relation.object == asked.name for relation in brief.relations)
+    if others or done_to or OBJECT.match(brief.prompt[end:]):
+        return end, ""
     action = KINDS[kind].actions[0]
     verb = (KIND_VERBS.get((kind, action)) or VERBS[action])[0].gerund
-    return asked.span[1], f"{verb} {heading}" if action in GOES and kind not in RISES else verb
+    return end, f"{verb} {heading}" if action in GOES and kind not in RISES else verb
 
 
-def _after_verb(prompt: str, asked: Asked) -> int:
-    """Where a subject's verb ends, or it itself if that comes before."""
-    start = asked.span[1]
-    for word in list(re.finditer(r"[^\W\d_]+", prompt[start:]))[:NEAR]:
-        if lemma(word.group().lower(), "VERB") == asked.actions[0]:
-            return start + word.end()
-    return start
+def _after_verb(brief: Brief, asked: Asked) -> int:
+    """Where a subject's verb ends (or it itself, if the verb comes before), unless an object follows; else 0."""
+    prompt, (start, end) = brief.prompt, asked.span
+    says = lambda word: lemma(word.group().lower(), "VERB") == asked.actions[0]
+    words = lambda text: list(re.finditer(r"[^\W\d_]+", text))
+    place = next((end + word.end() for word in words(prompt[end:])[:NEAR] if says(word)), 0)
+    if not place and any(map(says, words(prompt[start:end]))):
+        place = end
+    follows = any(other.span[0] - place in (0, 1) for other in brief.subjects if other is not asked)
+    return 0 if not place or follows or OBJECT.match(prompt[place:]) else place

@@ -45,7 +45,8 @@ class Reader:
             image: the film's first frame: a path, a PIL image or a uint8 array (h, w, 3). Looked at, too:
                 `brief.image_reference`.
             video: a film to look at, a path or a `Video`: `brief.video_reference`.
-            seed: decides what the prompt leaves open, in `brief.said`; without one, or with an image, it stays open.
+            seed: decides what the prompt leaves open, in `brief.said`; without one, or with an image or
+                video, it stays open.
 
         Raises:
             ValueError: for a prompt that is empty, too long, not English or without a word that the model knows; for a
@@ -82,9 +83,13 @@ class Reader:
         brief = Brief(prompt, negative, tuple(token for token, _, _ in tokens), picture, subjects=subjects,
                       elements=elements, relations=tuple(found.relations), notes=notes, image_reference=seen,
                       video_reference=watched)
-        if seed is None or picture is not None or (said := completed(brief, seed)) == prompt:
+        if seed is None or (picture if watched is None else watched) is not None:
             return brief
-        return dataclasses.replace(brief, said=said, tokens=tuple(token for token, _, _ in self.words.tokens(said)))
+        said = completed(brief, seed)
+        tokens = tuple(token for token, _, _ in self.words.tokens(said))
+        if said == prompt or len(tokens) > self.reach:
+            return brief
+        return dataclasses.replace(brief, completed=(prompt, said), tokens=tokens)
 
     def check_english(self, prompt: str) -> None:
         """Raises ValueError if most words are no English ones, by vocabulary and small words."""

@@ -211,8 +211,7 @@ class Safety:
     def altered(self, brief: Brief, prompt: str) -> Brief:
         """The brief with another prompt, read anew."""
         if self.read is None:
-            return dataclasses.replace(brief, prompt=prompt, said="", tokens=(), subjects=(), elements=(),
-                                       relations=())
+            return dataclasses.replace(brief, prompt=prompt, tokens=(), subjects=(), elements=(), relations=())
         fresh = self.read(prompt)
         return dataclasses.replace(fresh, negative=brief.negative, image=brief.image, film=brief.film,
                                    image_reference=brief.image_reference, video_reference=brief.video_reference)

@@ -70,24 +70,32 @@ def evened(ring: UInt8[np.ndarray, "t h w 3"], together: int = 2) -> UInt8[np.nd
     """A loop whose frames come `together` at a time, of one latent each, with as much change between these as within.
 
     A model changes less within a latent than from one to the next, which shows as stop and go. So each latent's outer
-    frames are moved towards those beyond, by a share of the way there. With r the change within over that between (root
-    mean squares), a share d of what is all noise leaves (1 - 2d)^2 between and (1 - d)^2 r^2 + d^2 within, which are
-    alike at d = (1 - r^2) / (3 - r^2). Loops that change evenly stay as they are. Raises ValueError for frames that do
-    not make whole latents.
+    frames are moved towards those beyond, along the flow, by a share of the way that is found by trying (up to a third,
+    which would do if both were all noise). Loops that change evenly, to a tenth, stay as they are. Raises ValueError
+    for frames that do not make whole latents.
     """
     count = len(ring)
     if together < 2 or count % together:
         raise ValueError(f"together={together!r} does not fit {count} frames; it takes 2 or more, of which they are a "
                          "multiple")
-    change = np.array([np.square(ring[k].astype(np.float32) - ring[(k + 1) % count]).mean() for k in range(count)])
-    ends = np.arange(together - 1, count, together)
-    share = min(1.0, float(np.delete(change, ends).mean() / max(change[ends].mean(), 1e-6)))               # r^2
-    d, even = (1 - share) / (3 - share), ring.copy()
-    for k in ends if d > 0 else ():
-        after = (k + 1) % count
-        between = Between(ring[k], ring[after])
-        even[k], even[after] = between.at(d), between.at(1 - d)
+    ends = range(together - 1, count, together)
+    if balance(ring, together) > 0.9:
+        return ring
+    gaps = {k: Between(ring[k], ring[(k + 1) % count]) for k in ends}
+    low, high = 0.0, 1 / 3
+    for _ in range(5):
+        share, even = (low + high) / 2, ring.copy()
+        for k, gap in gaps.items():
+            even[k], even[(k + 1) % count] = gap.at(share), gap.at(1 - share)
+        low, high = (share, high) if balance(even, together) < 1 else (low, share)
     return even
+
+
+def balance(ring: UInt8[np.ndarray, "t h w 3"], together: int) -> float:
+    """Change from frame to frame within latents over that between them, root mean squares."""
+    change = np.array([np.square(a.astype(np.float32) - b).mean() for a, b in zip(ring, np.roll(ring, -1, 0))])
+    ends = np.arange(together - 1, len(ring), together)
+    return float(np.sqrt(np.delete(change, ends).mean() / max(change[ends].mean(), 1e-6)))
 
 
 class Between:

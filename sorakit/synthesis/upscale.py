@@ -66,7 +66,7 @@ def triples_of(frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "bt 9 h w"]:
 
 
 def is_shipped(folder: Path = SHIPPED) -> bool:
-    return (folder / "card.json").is_file()
+    return (folder / "upscaler.json").is_file()
 
 
 @lru_cache(maxsize=2)
@@ -75,7 +75,7 @@ def load_upscaler(folder: Path = SHIPPED) -> Upscaler:
     if not is_shipped(folder):
         raise weights.WeightsError(f"no upscaler in {folder}: train one with `python -m sorakit.training.upscaler`, "
                                    "or enlarge with method='lanczos'")
-    card = json.loads((folder / "card.json").read_text())
+    card = json.loads((folder / "upscaler.json").read_text())
     data = (folder / "upscaler.safetensors").read_bytes()
     if hashlib.sha256(data).hexdigest() != card["sha256"]:
         raise weights.WeightsError(f"upscaler.safetensors in {folder} does not have the sha256 of its card")

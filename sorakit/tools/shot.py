@@ -38,7 +38,7 @@ PER_SECOND = NATIVE_FPS / TIME   # latents
 READ_SIDE = 512                  # longer side at which films are read for the models
 WALK = 3.0                       # shift of the times of a film that is part-noised
 FREE = 64                        # power of the strength by which a film is let go of
-HELD = (0.3, 1.0)                # times at which the words pull a film that is held by its source
+HELD = (0.3, 1.0)                # times at which the words pull a film that is part-noised: later ones, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +111,15 @@ class Guided(Pipeline):
         known, mask = do("known", self.laid)
         times = times_from(self.given.strength, steps, sampler.shift)
         noise = self.drawn(seed)
+        if self.given.start is not None:
+            sampler = dataclasses.replace(sampler, interval=HELD)
         if self.given.circular:
             network = Circular(network)
         if self.given.anchor is not None and self.given.start is not None:
             own = self.text_encoder(self.prompt(self.given.anchor, negative=negative))
             network = Anchored(network, self.given.start, noise, own, guidance, 1 - times[0] ** FREE)
             if sampler.method == "ancestral":     # no fresh noise: it is held by the one noise of both
-                sampler = dataclasses.replace(sampler, method="euler", interval=HELD, skip=None)
+                sampler = dataclasses.replace(sampler, method="euler")
         latents = do("diffusion", sampler, network, self.noised(noise, times[0]), conditioning, known, mask,
                      steps=len(times) - 1, guidance=guidance, fps=NATIVE_FPS, times=times, began=noise)
         return latents, verdict
@@ -155,8 +157,8 @@ class Circular:
     network: Any
     reach: int = 2                               # latents laid on at either end
 
-    def watch(self, *what):
-        return self.network.watch(*what)
+    def __getattr__(self, name):                 # the names of the network's parts, if it has them
+        return getattr(self.network, name)
 
     def __call__(self, x, t, words, word_mask, fps=NATIVE_FPS, span=None):
         k = x.shape[2]

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from sorakit.pipeline import Pipeline, check_number
 from sorakit.run import Record, Recorder, Run
@@ -43,8 +42,8 @@ def variations(pipe: Pipeline, prompt: str, n: int = 4, *, seconds: float = 2.0,
         noises = [guided.drawn(seed + k) for k in range(n)]
         briefs = [guided.prompt(prompt, negative=negative, seed=seed + k) for k in range(n)]
         guided.drawn = lambda seed: torch.cat(noises)                    # of all films at once, this one time
-        guided.text_encoder = lambda brief: together([pipe.text_encoder(one) for one in briefs]) if brief.said \
-            else pipe.text_encoder(brief)
+        guided.text_encoder = lambda brief: Conditioning.together(
+            [pipe.text_encoder(one) for one in (briefs if brief.said else [brief])])
         guided.sample(recorder, **request, seed=seed)
         del guided.drawn
         guided.text_encoder = pipe.text_encoder
@@ -59,14 +58,6 @@ def variations(pipe: Pipeline, prompt: str, n: int = 4, *, seconds: float = 2.0,
     return takes
 
 
-def together(each: list[Conditioning]) -> Conditioning:
-    """The conditionings of films of one batch as one."""
-    length = max(one.vectors.shape[1] for one in each)
-    vectors = [F.pad(one.vectors, (0, 0, 0, length - one.vectors.shape[1])) for one in each]
-    masks = [F.pad(one.mask, (0, length - one.mask.shape[1])) for one in each]
-    return dataclasses.replace(each[0], vectors=torch.cat(vectors), mask=torch.cat(masks))
-
-
 def part(record: Record, k: int, n: int, brief: Brief) -> Record:
     """A stage of the batch as one of its films had it, with its brief; its share of the time, too."""
     output = record.output
@@ -74,8 +65,8 @@ def part(record: Record, k: int, n: int, brief: Brief) -> Record:
         output = dataclasses.replace(output, values=output.values[k:k + 1])
     elif isinstance(output, Conditioning) and len(output.vectors) > 1:
         here = output.mask[k]
-        output = dataclasses.replace(output, vectors=output.vectors[k:k + 1, here], mask=output.mask[k:k + 1, here],
-                                     tokens=brief.tokens)
+        output = Conditioning(output.vectors[k:k + 1, here], output.mask[k:k + 1, here], output.null_vectors[:1],
+                              output.null_mask[:1], brief.tokens)
     elif isinstance(output, Brief) and output.said:
         output = brief
     elif isinstance(output, Verdict) and output.brief.said:

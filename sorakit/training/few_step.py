@@ -58,11 +58,13 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
         raise ValueError(f"guidance={guidance!r} is too little: it takes 1 (none) or more")
     if walks < 1:
         raise ValueError(f"walks={walks!r} is too few: it takes 1 or more batches")
-    check_recipe(out, recipe := {"start": start, "seed": seed, "guidance": guidance})
+    weights, words = load_weights(start), Words.load()
+    skip = shapes(weights.card["transformer"]["depth"]) if guidance > 1 else None
+    check_recipe(out, recipe := {"start": start, "seed": seed, "guidance": guidance, "interval": WORDS_HELP,
+                                 "skip": skip})
     rank, ranks = join_processes()
     device = pick_device(device)
     torch.manual_seed(seed)
-    weights, words = load_weights(start), Words.load()
     batch = batch or PRESETS.get(weights.card["preset"], PRESETS["nano"])["batch"]
     eyes = Autoencoder.from_weights(weights).to(device)
     text = TextEncoder.from_weights(weights, words)
@@ -73,7 +75,7 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
     if half:
         use_half_products(teacher)
     flow = [value.numpy().tobytes() for name, value in weights.flow.items() if not name.startswith("few_step.")]
-    guide = Guide(teacher, text, table, guidance, hashlib.sha256(b"".join(flow)).hexdigest())
+    guide = Guide(teacher, text, table, guidance, hashlib.sha256(b"".join(flow)).hexdigest(), skip)
     with first_goes_first():
         store = cache_latents(eyes, words, data, clips, stills, seed=seed, workers=workers).to(device)
     paths = guide.paths(Path(data), walks, batch, still_share, seed)
@@ -100,8 +102,9 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
 
     look = lambda: draw_look(average.few_step, text, eyes, Path(out) / "look.png")
     loop.run(step, look=look if samples and rank == 0 else None)
-    card = {**weights.card, "few_step": {"guidance": guidance, "guidance_times": WORDS_HELP, "skip": asdict(guide.skip),
-                                     "steps": 4, "default": default, "taught": sorted(STEPS), "training": {
+    card = {**weights.card, "few_step": {"guidance": guidance, "guidance_times": WORDS_HELP,
+                                     "skip": skip and asdict(skip), "steps": 4, "default": default,
+                                     "taught": sorted(STEPS), "training": {
         "minutes": round(loop.spent / 60, 1), "steps": loop.n, "films_seen": loop.clips,
         "walks": sum(len(some.known) for some in made), "data_seed": seed, "device": device.type}}}
     if rank:
@@ -143,10 +146,7 @@ class Guide:
     table: Float[Tensor, "v d"]              # the vector of each word
     guidance: float
     mark: str                                # of its weights
-
-    @property
-    def skip(self) -> Skip:
-        return shapes(len(self.teacher.blocks))
+    skip: Skip | None = None
 
     def paths(self, data: Path, walks: int, batch: int, still_share: float, seed: int) -> list[Path]:
         """Where batches of walks are kept: another flow model, or another guidance, makes others."""

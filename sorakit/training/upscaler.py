@@ -1,4 +1,4 @@
-"""Trains the 4x upscaler on the drawn world at two sizes, half of it as films come out of the models.
+"""Trains the 4x upscaler on the drawn world at two sizes, some of it as films come out of the models.
 
     python -m sorakit.training.upscaler --minutes 20 --out checkpoints/upscaler
 """
@@ -48,7 +48,7 @@ def train(minutes: float = 20.0, out: Path = Path("checkpoints/upscaler"), data:
           scenes: int = 3000, batch: int = 12, crop: int = 32, seed: int = 0, workers: int = 1,
           models: str = "nano", device: str | None = None, max_steps: int | None = None,
           test_scenes: int = 50) -> dict:
-    """Train, or go on training, for so many minutes in all; writes `upscaler.safetensors` and `card.json` into out.
+    """Train, or go on training, for so many minutes in all; writes `upscaler.safetensors` and `upscaler.json` into out.
 
     Each step takes `batch` crops of 2 frames x `crop` x `crop` small pixels, from where Lanczos errs: a place comes as
     often as it is wrong, and its loss is counted in what Lanczos has there, so the mean over crops is what is left of
@@ -58,7 +58,7 @@ def train(minutes: float = 20.0, out: Path = Path("checkpoints/upscaler"), data:
     """
     device = pick_device(device)
     torch.manual_seed(seed)
-    library = Library(render_pairs(data, scenes, seed=DATA_SEED, workers=workers), models, every=8)
+    library = Library(render_pairs(data, scenes, seed=DATA_SEED, workers=workers), models, every=7)
     model = Upscaler(**PRESET).to(device, memory_format=torch.channels_last)
     inner = [weight for weight in model.body.parameters() if weight.ndim == 4]
     others = [weight for weight in model.parameters() if all(weight is not one for one in inner)]
@@ -84,7 +84,7 @@ def train(minutes: float = 20.0, out: Path = Path("checkpoints/upscaler"), data:
             "training": {"minutes": round(loop.spent / 60, 1), "crops": loop.clips, "steps": loop.n, "scenes": scenes,
                          "data_seed": DATA_SEED, "held_out_seed": HELD_OUT, "seed": seed}}
     _replace(Path(out) / "upscaler.safetensors", stored)
-    _replace(Path(out) / "card.json", json.dumps(card, indent=2).encode())
+    _replace(Path(out) / "upscaler.json", json.dumps(card, indent=2).encode())
     return scores
 
 
@@ -98,7 +98,7 @@ def loss_of(model, low, high, plain):
 
 
 def middle_triples(low):
-    """The frames that have both neighbours, between them: (b, 3, 5, h, w) to (3b, 9, h, w)."""
+    """The frames that have both neighbours, between them: (b, 3, t + 2, h, w) to (b t, 9, h, w)."""
     b = len(low)
     triples = rearrange(triples_of(low), "(b t) c h w -> b t c h w", b=b)[:, 1:-1]
     return rearrange(triples, "b t c h w -> (b t) c h w").contiguous(memory_format=torch.channels_last)

@@ -126,7 +126,8 @@ def split(steps: Sequence[DenoisingStep]) -> list[DenoisingStep]:
     if not found:
         raise ValueError("these steps have no part without the prompt: " + (
             "guidance is folded into few-step weights; sample with steps=25 or guidance=4 to see it"
-            if steps[0].folded else "guidance was 1; sample with guidance above 1"))
+            if steps[0].folded else
+            "guidance was 1, or the words pull at other times (`Sampler.interval`); sample with more, from noise on"))
     return found
 
 
