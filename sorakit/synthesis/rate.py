@@ -15,6 +15,7 @@ Picture = UInt8[np.ndarray, "h w 3"]
 Flow = Float[np.ndarray, "h w 2"]
 FLOW_SIZE = 320                  # longest side at which flows are found
 UNLIKE, ASTRAY = 20.0, 1.0       # levels of colour and pixels at which a flow is believed no more
+MOST = 0.45                      # share of a gap by which the frames beside it are moved at most
 LEAST, DOUBT = 0.02, 0.3         # trust of the least believed flow; below this trust frames fade instead of moving
 
 
@@ -71,31 +72,39 @@ def evened(ring: UInt8[np.ndarray, "t h w 3"], together: int = 2) -> UInt8[np.nd
 
     A model changes less within a latent than from one to the next, which shows as stop and go. So each latent's outer
     frames are moved towards those beyond, along the flow, by a share of the way that is found by trying (up to a third,
-    which would do if both were all noise). Loops that change evenly, to a tenth, stay as they are. Raises ValueError
-    for frames that do not make whole latents.
+    which would do if both were all noise), and further (to MOST) where one gap is still wider than all steps' mean.
+    Loops that change evenly, to a tenth, stay as they are. Raises ValueError for frames that do not make whole latents.
     """
     count = len(ring)
     if together < 2 or count % together:
         raise ValueError(f"together={together!r} does not fit {count} frames; it takes 2 or more, of which they are a "
                          "multiple")
-    ends = range(together - 1, count, together)
-    if balance(ring, together) > 0.9:
+    ends = list(range(together - 1, count, together))
+    balance = lambda squares: np.sqrt(np.delete(squares, ends).mean() / max(squares[ends].mean(), 1e-6))
+    if balance(changes(ring)) > 0.9:
         return ring
-    gaps = {k: Between(ring[k], ring[(k + 1) % count]) for k in ends}
+    gaps, even = {k: Between(ring[k], ring[(k + 1) % count]) for k in ends}, ring.copy()
+
+    def close(k, share):
+        even[k], even[(k + 1) % count] = gaps[k].at(share), gaps[k].at(1 - share)
+
     low, high = 0.0, 1 / 3
     for _ in range(5):
-        share, even = (low + high) / 2, ring.copy()
-        for k, gap in gaps.items():
-            even[k], even[(k + 1) % count] = gap.at(share), gap.at(1 - share)
-        low, high = (share, high) if balance(even, together) < 1 else (low, share)
+        share = (low + high) / 2
+        for k in gaps:
+            close(k, share)
+        low, high = (share, high) if balance(changes(even)) < 1 else (low, share)
+    for k in gaps:
+        further = share
+        while (squares := changes(even))[k] > 1.2 * squares.mean() and further < MOST:
+            further = min(MOST, further + 0.04)
+            close(k, further)
     return even
 
 
-def balance(ring: UInt8[np.ndarray, "t h w 3"], together: int) -> float:
-    """Change from frame to frame within latents over that between them, root mean squares."""
-    change = np.array([np.square(a.astype(np.float32) - b).mean() for a, b in zip(ring, np.roll(ring, -1, 0))])
-    ends = np.arange(together - 1, len(ring), together)
-    return float(np.sqrt(np.delete(change, ends).mean() / max(change[ends].mean(), 1e-6)))
+def changes(ring: UInt8[np.ndarray, "t h w 3"]) -> Float[np.ndarray, " t"]:
+    """Mean square of the change from each frame of a loop to the next, from the last to the first as well."""
+    return np.array([np.square(a.astype(np.float32) - b).mean() for a, b in zip(ring, np.roll(ring, -1, 0))])
 
 
 class Between:
