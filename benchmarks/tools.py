@@ -140,7 +140,7 @@ def loop(bench: Bench) -> Rows:
         latents = read(bench.pipe, "film", film)
         for name, seam in SEAMS.items():
             ring, _ = closed(bench.pipe, latents.latents, seam, describe(scene), latents.format, seed=k, **bench.how)
-            frames = to_bytes(decode_loop(bench.pipe, ring))
+            frames = to_bytes(decode_loop(bench.pipe, ring, seam))
             joint = 2 * (latents.latents.shape[2] - 1)
             rows += [{"of": f"{name} seam, into it", **around(frames, joint)},
                      {"of": f"{name} seam, last to first", **around(frames, 0)}]

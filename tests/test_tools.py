@@ -53,7 +53,7 @@ from sorakit.tools.carry import HELD, carried, carried_on, ends, held, jump_of, 
 from sorakit.tools.extend import Reel, Spool
 from sorakit.tools.loop import closed
 from sorakit.tools.plans import OverPlan
-from sorakit.tools.shot import Circular, decode, decode_loop, encode, encode_still, read, times_from
+from sorakit.tools.shot import Circular, decode, decode_loop, encode, encode_still, levelled, read, times_from
 from sorakit.tools.windows import Timeline, alike, decoded, fill, grow
 from sorakit.types import Reason, Video
 from sorakit.videofile import find_ffmpeg
@@ -704,7 +704,7 @@ def test_a_film_closed_by_a_model_that_knows_what_goes_round_has_no_seam(sharp, 
         frames[k, 40:70, left:left + 24] = (250, 250, 40)
     latents = encode(sharp, frames[:17])
     ring, _ = closed(knowing(sharp, frames), latents, new, PROMPT, SMALL, seed=0, steps=2, guidance=1.0)
-    made = to_bytes(decode_loop(sharp, ring))
+    made = to_bytes(decode_loop(sharp, ring, new))
     truth = evened(to_bytes(decode(sharp, encode(sharp, frames)))[period + 1:2 * period + 1])
     assert made.shape == truth.shape and psnr_of(made, truth) > 36
     turned, right = np.roll(made, 4, 0), np.roll(truth, 4, 0)
@@ -734,6 +734,16 @@ def test_a_rings_frames_are_those_of_a_film_that_has_gone_round_before(pipe):
     assert np.array_equal(to_bytes(frames), evened(to_bytes(thrice[:, :, -12:])))
     turned = decode_loop(pipe, ring.roll(2, 2))
     assert torch.allclose(turned, frames.roll(4, 2), atol=1 / 127)
+
+
+def test_a_seam_keeps_to_the_light_of_the_film_on_either_side():
+    frames = torch.randn(1, 3, 12, 4, 6, generator=torch.Generator().manual_seed(0)) + torch.arange(12.0).view(12, 1, 1)
+    made = levelled(frames, 4)
+    assert torch.equal(made[:, :, :8], frames[:, :, :8]) and torch.equal(levelled(frames, 0), frames)
+    light = torch.cat([made[:, :, 7:], made[:, :, :1]], 2).mean((3, 4))                    # from the end to the start
+    assert torch.allclose(light.diff(dim=2), (light[:, :, -1:] - light[:, :, :1]) / 5, atol=1e-5)
+    pattern = lambda film: film - film.mean((3, 4), keepdim=True)
+    assert torch.allclose(pattern(made), pattern(frames), atol=1e-5)
 
 
 def test_a_ring_is_looked_into_as_it_is_decoded(pipe):

@@ -73,7 +73,8 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
         ring, runs = round_from_start(pipe, count, prompt, format, **how) if film is None \
             else closed(pipe, latents, SEAMS[seam], prompt, format, verdict, onward, **how)
         with phase(progress, "finish"):
-            video = deliver(pipe, decode_loop(pipe, ring), format, prompt=prompt, seed=seed, verdict=verdict,
+            seam = SEAMS[seam] if film is not None else 0
+            video = deliver(pipe, decode_loop(pipe, ring, seam), format, prompt=prompt, seed=seed, verdict=verdict,
                             made_from=path_of(film), edited=True)
     return Take(video, "loop", {"prompt": prompt, **asked}, runs, None, notes)
 

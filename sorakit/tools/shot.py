@@ -250,12 +250,24 @@ def decode(pipe: Pipeline, latents: Float[Tensor, "1 c k i j"]) -> Float[Tensor,
 
 
 @torch.no_grad()
-def decode_loop(pipe: Pipeline, ring: Float[Tensor, "1 c k i j"]) -> Float[Tensor, "1 3 t h w"]:
-    """Two frames of each latent of a ring, `evened`. The decoder looks back, so it is led in by the ring's own end."""
+def decode_loop(pipe: Pipeline, ring: Float[Tensor, "1 c k i j"], seam: int = 0) -> Float[Tensor, "1 3 t h w"]:
+    """Two frames of each latent of a ring, `evened`, those of its last `seam` latents in the light of the others.
+
+    The decoder looks back, so it is led in by the ring's own end.
+    """
     back = Assembly().past
     lead = torch.arange(-back - 1, ring.shape[2], device=ring.device) % ring.shape[2]
-    frames = evened(to_bytes(pipe.autoencoder.decode(ring[:, :, lead])[:, :, -TIME * ring.shape[2]:]), TIME)
-    return torch.from_numpy(frames).to(ring.device).permute(3, 0, 1, 2)[None] / 127.5 - 1
+    frames = pipe.autoencoder.decode(ring[:, :, lead])[:, :, -TIME * ring.shape[2]:]
+    even = evened(to_bytes(levelled(frames, TIME * seam)), TIME)
+    return torch.from_numpy(even).to(ring.device).permute(3, 0, 1, 2)[None] / 127.5 - 1
+
+
+def levelled(ring: Float[Tensor, "1 3 t h w"], new: int) -> Float[Tensor, "1 3 t h w"]:
+    """A loop's frames, the mean colour of its last `new` ones on the line from the frame before them to the first."""
+    mean, count = ring.mean((3, 4), keepdim=True), ring.shape[2] - new
+    share = torch.linspace(0, 1, new + 2, device=ring.device)[1:-1].view(1, 1, -1, 1, 1)
+    wanted = torch.lerp(mean[:, :, [count - 1]], mean[:, :, [0]], share)
+    return torch.cat([ring[:, :, :count], ring[:, :, count:] + wanted - mean[:, :, count:]], 2)
 
 
 def finish(pipe: Pipeline, frames, format: Format, *, prompt: str = "") -> Video:
