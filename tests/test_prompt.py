@@ -185,6 +185,11 @@ def test_a_role_that_there_is_not_is_named(read):
     ("close-up of a cat's face", ""), ("a woman reads in a park", ""), ("a man drinks coffee", ""),
     ("a parked car", ""), ("a violin on a table", ""), ("a man flies kites", ""),
     ("a running dog", "a running dog to the right"),
+    ("a woman strolls along a neon-lit Tokyo street",
+     "a woman strolls to the right along a neon-lit Tokyo street at night"),
+    ("a street in Tokyo lined with glowing neon lights", "a street in Tokyo at night lined with glowing neon lights"),
+    ("a neon-lit street at sunset", ""), ("a sunny street with neon signs", ""), ("a street in neon colours", ""),
+    ("a robot dances on a stage under neon lights", ""), ("a neon-lit street, no cars", ""),
 ])
 def test_the_seed_decides_what_a_prompt_leaves_open(read, prompt, said):
     brief = read(prompt, seed=0)

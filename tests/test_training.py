@@ -80,6 +80,16 @@ def test_a_decoder_learns_to_pass_films_for_drawn_ones(data, tiny_weights, tmp_p
         autoencoder.train("nano", 1, tmp_path / "other", data, films=8, **{**how, "remade_by": None})
 
 
+def test_patches_that_stand_apart_are_seen():
+    from sorakit.training.autoencoder import apart
+
+    slope = torch.linspace(0, 4.7, 48).view(1, 1, 1, 1, 48).expand(2, 3, 4, 32, 48)
+    steps = torch.tensor([0.0, 0.2, 0.0]).repeat_interleave(16) * torch.ones(2, 3, 4, 32, 48)
+    assert apart(slope).item() == pytest.approx(0, abs=1e-5)                         # as much everywhere
+    assert apart(steps).item() == apart(steps.transpose(3, 4)).item() == pytest.approx(0.2)
+    assert apart(slope + steps).item() == pytest.approx(0.1, abs=1e-5)               # 0.1 + 0.2 and 0.1 - 0.2, not 0.1
+
+
 def test_an_adversary_tells_films_with_edges_between_patches_from_those_without():
     from sorakit.training.adversary import Adversary, fair_share
 

@@ -1,4 +1,5 @@
-"""Says for a prompt what it leaves open and a film has to decide: what its subject does, and which way it goes.
+"""Says for a prompt what it leaves open and a film has to decide: what its subject does, which way it goes, and that
+it is night where neon lights a street.
 
 A small model that is told neither makes of both ways one: a dog with two heads. Sora's makers have a language model
 write long captions of short prompts (Betker et al. 2023, DALL-E 3; OpenAI 2024, "Video generation models as world
@@ -13,12 +14,14 @@ import re
 from sorakit.prompt.grammar import lemma
 from sorakit.types import Asked, Brief
 from sorakit.world.captions import HEADINGS, KIND_VERBS, VERBS
-from sorakit.world.scene import KINDS
+from sorakit.world.scene import KINDS, NO_TIME
 
 GOES = {"run", "walk", "stroll", "jump", "fly", "swim", "drive", "sail"}      # to the left or to the right
 RISES = {"rocket", "hot-air balloon"}
 RESTS = {"parked", "resting", "sleeping", "lying", "standing", "still", "toy", "stuffed", "wooden"}
 OBJECT = re.compile(r"(?i)\s+(?:an?|the|his|her|its|their|some|one|two|three)\b|['\u2019]")       # "rides a horse"
+NEON = re.compile(r"(?i)\bneon[- ](?:lit|drenched|lights?|lamps?|signs?|glow)\b")
+DAYTIME = re.compile(r"(?i)\b(?:sun\w*|day\w*|noon|midday|morning|afternoon|dusk|dawn|bright)\b")
 LIKE = 0.5            # least cosine at which an action is drawn as the nearest one
 NEAR = 5              # words after a subject among which its verb stands
 
@@ -33,16 +36,23 @@ def completed(brief: Brief, seed: int) -> str:
     if brief.all("negation"):
         return brief.prompt
     drawn = [asked for asked in brief.subjects if asked.nearest and asked.nearest.drawn and asked.nearest.name in KINDS]
-    told = {asked.direction for asked in brief.subjects} - {""}
-    if told - {"left", "right"} or len(told) > 1:
-        return brief.prompt
-    heading = HEADINGS[told.pop() if told else random.Random(int(seed)).choice(("left", "right"))][0]
+    told, missing = {asked.direction for asked in brief.subjects} - {""}, _light(brief)
+    if told <= {"left", "right"} and len(told) < 2:
+        heading = HEADINGS[told.pop() if told else random.Random(int(seed)).choice(("left", "right"))][0]
+        missing += [_missing(brief, asked, heading) for asked in drawn]
     said = brief.prompt
-    for asked in sorted(drawn, key=lambda asked: -asked.span[1]):              # from the end: places stay what they are
-        place, words = _missing(brief, asked, heading)
+    for place, words in sorted(missing, reverse=True):                         # from the end: places stay what they are
         if words:
             said = f"{said[:place]} {words}{said[place:]}"
     return said
+
+
+def _light(brief: Brief) -> list[tuple[int, str]]:
+    """Night, after the first place that neon lights, if no time of day is said or hinted at."""
+    places = [place for place in brief.all("setting") if place.nearest and place.nearest.name not in NO_TIME]
+    if not places or brief.all("time") or not NEON.search(brief.prompt) or DAYTIME.search(brief.prompt):
+        return []
+    return [(places[0].span[1], "at night")]
 
 
 def _missing(brief: Brief, asked: Asked, heading: str) -> tuple[int, str]:

@@ -43,7 +43,7 @@ class Adversary(nn.Module):
         return F.relu(1 - self(drawn)).mean() + F.relu(1 + self(made.detach())).mean()
 
 
-def fair_share(regular: torch.Tensor, adversarial: torch.Tensor, last: nn.Parameter, most: float = 100.0
+def fair_share(regular: torch.Tensor, adversarial: torch.Tensor, last: nn.Parameter, most: float = 1.0
                ) -> torch.Tensor:
     """What the adversarial loss is to be multiplied with to pull at the last weights as hard as the regular one
     (Esser et al. 2021, arXiv:2012.09841, equation 7)."""

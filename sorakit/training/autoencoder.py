@@ -29,12 +29,13 @@ from .loop import Loop, check_recipe, join_processes
 
 PRESETS = {"nano": {"channels": 192, "width": 64}, "base": {"channels": 192, "width": 64}}
 LR, STRAIGHT_LR = 1e-3, 3e-5      # the straight lines start out right and have small entries
-OPPOSED = 0.3            # of these rates, against an adversary
+OPPOSED = 0.4            # of these rates, against an adversary
 NOISE, MORE = 0.03, 0.5  # added to normalised latents, so that decoding forgives errors of the transformer
 EDGES = {2: 1.0, 3: 0.3, 4: 0.3}     # what an error from one frame to the next, and from pixel to pixel, counts
 ADVERSARY, ADVERSARY_LR = 0.5, 2e-4  # its pull against all else's, and how fast it learns
 ADVERSARY_FIRST = 200    # steps in which it learns and is not heard yet
-KEPT = 2.0               # what it counts to keep the colours that the decoder saw in a film before, in cells of 4 x 4
+KEPT = 1.0               # what it counts to keep the colours that the decoder saw in a film before, in cells of 4 x 4
+JOINED = 2.0             # and that patches join
 MADE, MADE_SEED = 8, 77  # films made at once, and whose captions they are of
 BUCKETS = ("16:9", "9:16", "16:9", "1:1", "16:9")        # their shapes, in turn
 HELD_OUT = 10_000_019    # data seed of clips that no training sees
@@ -119,7 +120,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
                                   for _ in range(batch)][rank::ranks]).to(device)
                 film = model.decode(z)
                 cells = [F.avg_pool3d(seen, (1, 4, 4)) for seen in (film, before_it.decode(z))]
-                loss = loss + KEPT * F.l1_loss(*cells)
+                loss = loss + KEPT * F.l1_loss(*cells) + JOINED * apart(film)
                 drawn, passed = torch.cat([x, more]), torch.cat([y, film])
                 told = -adversary.frozen(passed).mean()
                 share = ADVERSARY * (n >= ADVERSARY_FIRST) * fair_share(loss, told, model.decoder.out.weight)
@@ -250,6 +251,16 @@ def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float, remak
     decibels = torch.where(pixels > 50, (inside / pixels.clamp_min(1) + 1e-4).log10(), 0).mean()
     return x, y, (weight * error.abs()).mean() + 4 * (weight * error.square()).mean() + edges \
         + 0.2 * decibels + 1e-4 * z.square().mean()
+
+
+def apart(films: torch.Tensor) -> torch.Tensor:
+    """How much more films (b, 3, t, h, w) change from pixel to pixel across the edges of patches than within them."""
+    more = 0.0
+    for axis in (3, 4):
+        step = films.diff(dim=axis).abs().mean((0, 1, 2, 7 - axis))
+        edge = torch.arange(len(step), device=step.device) % SPACE == SPACE - 1
+        more = more + F.relu(step[edge].mean() - step[~edge].mean())
+    return more
 
 
 def to_floats(frames: np.ndarray) -> torch.Tensor:

@@ -43,7 +43,7 @@ PRESETS = {  # the transformer's size, how far its head sees aside in time (`Hea
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
 SUBJECT_WEIGHT = 4.0     # of patches that a subject fills by a quarter or more, once it can be seen
 PLAIN = 3.0              # how much more often a plain scene is learned from, and one with a common subject
-COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 2.0, "woman": 3.0, "car": 2.0, "dancer": 2.0, "seagull": 5.0,
+COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 4.0, "woman": 3.0, "car": 2.0, "dancer": 2.0, "seagull": 6.0,
           "planet": 1.5}
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 WHERE = 0.5              # how much it counts to say where subjects are, after half of the blocks
