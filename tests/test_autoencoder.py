@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder
+from sorakit.latent.autoencoder import SPACE, TIME, Autoencoder, joined
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,31 @@ def test_a_decoded_frame_depends_on_no_later_latent(model):
 def test_the_first_frame_alone_has_the_latent_that_it_has_in_a_film(model):
     frames = torch.rand(1, 3, 5, 32, 32)
     assert torch.allclose(model.encode(frames)[:, :, :1], model.encode(frames[:, :, :1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [3, 4])
+def test_patches_that_differ_a_little_join_and_edges_of_things_stay(axis):
+    shape = [1, 3, 2, 48, 64]
+    slope = torch.linspace(-0.4, 0.4, shape[axis]).view(-1, *[1] * (4 - axis)).expand(shape)
+    patches = torch.tensor([0.0, 0.1, -0.1, 0.0][:shape[axis] // SPACE]).repeat_interleave(SPACE)
+    patches = patches.view(-1, *[1] * (4 - axis)).expand(shape)
+    step_at = lambda film, k=SPACE: float(film.diff(dim=axis).select(axis, k - 1).mean())
+    flat = joined(slope + patches)
+    own = step_at(slope)
+    assert step_at(slope + patches) == pytest.approx(own + 0.1, abs=1e-5)
+    assert abs(step_at(flat) - own) < 0.015                                          # they meet half-way,
+    assert step_at(flat, 4) == pytest.approx(own, abs=1e-5)                          # and further off are as they were
+    assert torch.allclose(joined(slope), slope, atol=1e-6)
+    thing = slope + 12 * patches                                                 # 150 levels: two things meet there
+    assert step_at(joined(thing)) > own + 1.1
+    busy = slope + patches + 0.3 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    assert (joined(busy) - busy).abs().mean() < 0.1 * (flat - slope - patches).abs().mean()
+
+
+@torch.no_grad()
+def test_a_film_of_one_patch_has_nothing_to_join(model):
+    frames = torch.rand(1, 3, 3, SPACE, SPACE)
+    assert joined(frames) is frames and model.decode(model.encode(frames)).shape == frames.shape
 
 
 @torch.no_grad()

@@ -80,16 +80,6 @@ def test_a_decoder_learns_to_pass_films_for_drawn_ones(data, tiny_weights, tmp_p
         autoencoder.train("nano", 1, tmp_path / "other", data, films=8, **{**how, "remade_by": None})
 
 
-def test_patches_that_stand_apart_are_seen():
-    from sorakit.training.autoencoder import apart
-
-    slope = torch.linspace(0, 4.7, 48).view(1, 1, 1, 1, 48).expand(2, 3, 4, 32, 48)
-    steps = torch.tensor([0.0, 0.2, 0.0]).repeat_interleave(16) * torch.ones(2, 3, 4, 32, 48)
-    assert apart(slope).item() == pytest.approx(0, abs=1e-5)                         # as much everywhere
-    assert apart(steps).item() == apart(steps.transpose(3, 4)).item() == pytest.approx(0.2)
-    assert apart(slope + steps).item() == pytest.approx(0.1, abs=1e-5)               # 0.1 + 0.2 and 0.1 - 0.2, not 0.1
-
-
 def test_an_adversary_tells_films_with_edges_between_patches_from_those_without():
     from sorakit.training.adversary import Adversary, fair_share
 
@@ -126,6 +116,7 @@ def test_latents_are_as_strong_as_they_are_in_pixels(data, autoencoder):
     z = model.encode(frames)
     assert z.square().mean().sub(1).abs() < 0.02
     assert torch.allclose(z.var((0, 2, 3, 4)) / z.var((0, 2, 3, 4)).sum(), shares / shares.sum(), rtol=0.02, atol=1e-4)
+    assert torch.allclose(model.strengths().flatten(), z.std((0, 2, 3, 4)), rtol=0.02, atol=1e-3)
     assert torch.allclose(model.decode(z), model.from_raw(model.raw_latents(frames)), atol=1e-4)
 
 

@@ -30,12 +30,12 @@ from .loop import Loop, check_recipe, join_processes
 PRESETS = {"nano": {"channels": 192, "width": 64}, "base": {"channels": 192, "width": 64}}
 LR, STRAIGHT_LR = 1e-3, 3e-5      # the straight lines start out right and have small entries
 OPPOSED = 0.4            # of these rates, against an adversary
-NOISE, MORE = 0.03, 0.5  # added to normalised latents, so that decoding forgives errors of the transformer
+NOISE = 0.03             # added to normalised latents, so that decoding forgives errors of the transformer
+ROUGH = 0.3              # and up to this share of each channel's own strength to some, which sets patches apart
 EDGES = {2: 1.0, 3: 0.3, 4: 0.3}     # what an error from one frame to the next, and from pixel to pixel, counts
 ADVERSARY, ADVERSARY_LR = 0.5, 2e-4  # its pull against all else's, and how fast it learns
 ADVERSARY_FIRST = 200    # steps in which it learns and is not heard yet
 KEPT = 1.0               # what it counts to keep the colours that the decoder saw in a film before, in cells of 4 x 4
-JOINED = 2.0             # and that patches join
 MADE, MADE_SEED = 8, 77  # films made at once, and whose captions they are of
 BUCKETS = ("16:9", "9:16", "16:9", "1:1", "16:9")        # their shapes, in turn
 HELD_OUT = 10_000_019    # data seed of clips that no training sees
@@ -113,14 +113,14 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         x = torch.cat([to_floats(frames) for frames, _ in crops]).to(device)
         mask = torch.from_numpy(np.stack([mask for _, mask in crops])).to(device).unsqueeze(1)
         with autocast(device, half):
-            x, y, loss = loss_of(model, x, mask, torch.Generator().manual_seed(n), subject_weight, remake)
+            y, loss = loss_of(model, x, mask, torch.Generator().manual_seed(n), subject_weight, remake)
             if films:
                 z = torch.cat([latents_of(made, rng, frames, crop) for _ in range(batch)][rank::ranks]).to(device)
                 more = torch.cat([to_floats(library.crop(rng, frames, crop, 0.0)[0])
                                   for _ in range(batch)][rank::ranks]).to(device)
                 film = model.decode(z)
                 cells = [F.avg_pool3d(seen, (1, 4, 4)) for seen in (film, before_it.decode(z))]
-                loss = loss + KEPT * F.l1_loss(*cells) + JOINED * apart(film)
+                loss = loss + KEPT * F.l1_loss(*cells)
                 drawn, passed = torch.cat([x, more]), torch.cat([y, film])
                 told = -adversary.frozen(passed).mean()
                 share = ADVERSARY * (n >= ADVERSARY_FIRST) * fair_share(loss, told, model.decoder.out.weight)
@@ -227,21 +227,22 @@ def latents_of(made: list[torch.Tensor], rng, frames: int, size: int) -> torch.T
 
 
 def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float, remake: Remake | None = None):
-    """Frames (b, 3, t, h, w), what comes back of them, and the loss: absolute and squared error, the error of edges in
-    space and time, the PSNR inside subjects, and a tiny pull of latents towards 0.
+    """What comes back of frames (b, 3, t, h, w), and the loss: absolute and squared error, the error of edges in space
+    and time, the PSNR inside subjects, and a tiny pull of latents towards 0.
 
-    One crop in four has up to MORE noise on its latents, of which only the decoder learns: the encoder would shout it
-    down. With remake, every second crop's latents are made again by a flow model.
+    Crops that are rough have up to ROUGH of each channel's strength in noise on their latents, of which only the
+    decoder learns: the encoder would shout it down. These are a quarter of all; with remake, every second crop's
+    latents are made again by a flow model, and half of either kind are rough.
     """
     raw = model.raw_latents(x)
     z = (raw - model.mean.view(-1, 1, 1, 1)) / model.std.view(-1, 1, 1, 1)
-    much = (torch.arange(len(z)) % 4 == 3).view(-1, 1, 1, 1, 1)
-    strength = torch.where(much, MORE * torch.rand(len(z), 1, 1, 1, 1, generator=generator), NOISE)
-    noise = (torch.randn(z.shape, generator=generator) * strength).to(z)
-    z_seen = torch.where(much.to(z.device), z.detach(), z) + noise
+    draw = lambda shape, of=torch.randn: of(shape, generator=generator).to(z)
+    number = torch.arange(len(z), device=z.device)
+    z_seen, rough = z + NOISE * draw(z.shape), number % 4 == 3
     if remake:
-        z_seen = torch.cat([z_seen[::2], remake(z[1::2].detach().float(), generator)])
-        x, mask = (torch.cat([v[::2], v[1::2]]) for v in (x, mask))
+        z_seen[1::2], rough = remake(z[1::2].detach().float(), generator), number % 4 > 1
+    strength = rough.view(-1, 1, 1, 1, 1) * ROUGH * draw((len(z), 1, 1, 1, 1), torch.rand) * model.strengths()
+    z_seen = torch.where(strength > 0, z_seen.detach() + strength * draw(z.shape), z_seen)
     y = model.decode(z_seen)
     error = y - x
     weight = 1 + (subject_weight - 1) * mask.to(x.dtype)
@@ -249,18 +250,8 @@ def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float, remak
                 for axis, share in EDGES.items())
     inside, pixels = (mask * error.square()).mean(1).flatten(1).sum(1), mask.flatten(1).sum(1)
     decibels = torch.where(pixels > 50, (inside / pixels.clamp_min(1) + 1e-4).log10(), 0).mean()
-    return x, y, (weight * error.abs()).mean() + 4 * (weight * error.square()).mean() + edges \
+    return y, (weight * error.abs()).mean() + 4 * (weight * error.square()).mean() + edges \
         + 0.2 * decibels + 1e-4 * z.square().mean()
-
-
-def apart(films: torch.Tensor) -> torch.Tensor:
-    """How much more films (b, 3, t, h, w) change from pixel to pixel across the edges of patches than within them."""
-    more = 0.0
-    for axis in (3, 4):
-        step = films.diff(dim=axis).abs().mean((0, 1, 2, 7 - axis))
-        edge = torch.arange(len(step), device=step.device) % SPACE == SPACE - 1
-        more = more + F.relu(step[edge].mean() - step[~edge].mean())
-    return more
 
 
 def to_floats(frames: np.ndarray) -> torch.Tensor:
