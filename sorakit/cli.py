@@ -164,9 +164,6 @@ def train_autoencoder(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out
                       remade_by: Annotated[str | None, typer.Option(
                           help="nano, base or a folder: with --decoder-of, learn from films remade by its flow model.")
                       ] = None,
-                      films: Annotated[int, typer.Option(
-                          min=0, help="With --remade-by, have it make so many films, and learn to pass them for drawn.")
-                      ] = 0,
                       seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 0,
                       subject_weight: Annotated[float, typer.Option(help="How much a pixel of a subject counts.")]
                       = 3.0, half: Half = False, device: Device = None):
@@ -174,8 +171,7 @@ def train_autoencoder(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out
         from sorakit.training import autoencoder
 
         autoencoder.train(preset, minutes, out, data, clips=clips, workers=workers, start=start, decoder_of=decoder_of,
-                          remade_by=remade_by, films=films, seed=seed, subject_weight=subject_weight, half=half,
-                          device=device)
+                          remade_by=remade_by, seed=seed, subject_weight=subject_weight, half=half, device=device)
 
 
 @train.command("flow", help="Stages 3 and 4: words and noise to latents, once there is an autoencoder.")

@@ -51,11 +51,6 @@ class Autoencoder(nn.Module):
         """Frames, about in [-1, 1]."""
         return self.from_raw(latents * self.std.view(-1, 1, 1, 1) + self.mean.view(-1, 1, 1, 1))
 
-    def strengths(self) -> Float[Tensor, "c 1 1 1"]:
-        """The standard deviation of each channel of latents, as normalising has set it (see `encode`)."""
-        strong = self.std.pow(-2)
-        return (strong / strong.square().mean().sqrt()).view(-1, 1, 1, 1)
-
     def raw_latents(self, frames):
         frames = torch.cat([frames[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), frames], 2)   # (b, 3, 2 + 2k, h, w)
         patches = rearrange(frames, "b c (k t) (i y) (j x) -> b k i j (c t y x)", t=TIME, y=SPACE, x=SPACE)

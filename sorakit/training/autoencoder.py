@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 from pathlib import Path
@@ -12,32 +11,19 @@ import torch
 from einops import rearrange
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch import nn
-from torch.nn import functional as F
-from tqdm import tqdm
 
-from .. import pipeline
 from ..device import autocast, pick_device
-from ..latent.autoencoder import SPACE, TIME, Autoencoder
+from ..latent.autoencoder import Autoencoder
 from ..latent.text import CaptionTransformer
 from ..transformer.model import Transformer
-from ..types import NATIVE_FPS, Conditioning
 from ..weights import load_weights, shipped
-from .adversary import Adversary, fair_share
-from .data import captions_of, load_shard, render_shards, scene_of
+from .data import load_shard, render_shards
 from .loop import Loop, check_recipe, join_processes
 
 PRESETS = {"nano": {"channels": 192, "width": 64}, "base": {"channels": 192, "width": 64}}
 LR, STRAIGHT_LR = 1e-3, 3e-5      # the straight lines start out right and have small entries
-OPPOSED = 0.4            # of these rates, against an adversary
-NOISE = 0.03             # added to normalised latents, so that decoding forgives errors of the transformer
-ROUGH = 0.3              # and up to this share of each channel's own strength to some, which sets patches apart
+NOISE, MORE = 0.03, 0.5  # added to normalised latents, so that decoding forgives errors of the transformer
 EDGES = {2: 1.0, 3: 0.3, 4: 0.3}     # what an error from one frame to the next, and from pixel to pixel, counts
-ADVERSARY, ADVERSARY_LR = 0.5, 2e-4  # its pull against all else's, and how fast it learns
-ADVERSARY_FIRST = 200    # steps in which it learns and is not heard yet
-KEPT = 1.0               # what it counts to keep the colours that the decoder saw in a film before, in cells of 4 x 4
-MADE, MADE_SEED = 8, 77  # films made at once, and whose captions they are of
-BUCKETS = ("16:9", "9:16", "16:9", "1:1", "16:9")        # their shapes, in turn
 HELD_OUT = 10_000_019    # data seed of clips that no training sees
 
 
@@ -45,8 +31,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
           data: str | Path = "checkpoints/data", clips: int = 3000, batch: int | None = None, crop: int = 64,
           frames: int = 9, seed: int = 0, workers: int = 1, device: str | None = None, max_steps: int | None = None,
           test_clips: int = 200, start: str | Path | None = None, decoder_of: str | Path | None = None,
-          remade_by: str | Path | None = None, films: int = 0, subject_weight: float = 3.0,
-          half: bool = False) -> dict:
+          remade_by: str | Path | None = None, subject_weight: float = 3.0, half: bool = False) -> dict:
     """Train, or go on training, for so many minutes in all; returns the scores and writes `autoencoder.safetensors`.
 
     Each step takes `batch` crops (4 on a CPU, else 64) of `frames` x `crop` x `crop` pixels of the `clips` clips.
@@ -54,20 +39,17 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     little, and a flow model soon follows (`sorakit train flow --start`). With decoder_of its encoder stays as it is
     and only the decoder learns on: a flow model that learned on its latents still fits. With remade_by, such a flow
     model's weights, half of what the decoder sees are latents that this model has made of what noise left of the true
-    ones: it learns to join the edges that the model leaves between patches. With films, that model also makes so many
-    films, and an `Adversary` learns to tell what is decoded of all this from what is drawn, and the decoder to pass
-    for drawn. Pixels of subjects count `subject_weight` times. half computes in bf16 on a CPU too: twice as fast on
-    some, hundreds of times slower on others. Raises ValueError for an unknown preset, a folder without a trained
-    autoencoder, remade_by without decoder_of, or films without remade_by.
+    ones: it learns to join the edges that the model leaves between patches. Pixels of subjects count
+    `subject_weight` times. half computes in bf16 on a CPU too: twice as fast on some, hundreds of times slower on
+    others. Raises ValueError for an unknown preset, a folder without a trained autoencoder, or remade_by without
+    decoder_of.
     """
     check_preset(preset, PRESETS)
-    if films and not remade_by:
-        raise ValueError(f"films={films!r} needs remade_by=, the flow model that is to make them")
     if remade_by and not decoder_of:
         raise ValueError(f"remade_by={str(remade_by)!r} needs decoder_of=, the autoencoder that this flow model "
                          "learned with: with another encoder its latents would mean nothing")
     check_recipe(out, recipe := {"preset": preset, "seed": seed, "start": start, "decoder_of": decoder_of,
-                                 "remade_by": remade_by, "films": films})
+                                 "remade_by": remade_by})
     rank, ranks = join_processes()
     device = pick_device(device)
     batch = batch or (4 if device.type == "cpu" else 64)
@@ -86,8 +68,6 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
             before["decoder_alone"] = True
         if remade_by:
             before["remade_by"] = load_weights(remade_by).card["flow_training"]
-        if films:
-            before["films"] = films
     else:
         model = Autoencoder(**size)
         model.start_from_principal_components(first)
@@ -96,16 +76,10 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     straight = [*model.to_latent.parameters(), *model.to_patch.parameters()]
     bent = [*model.encoder.parameters(), *model.decoder.parameters()]
     learns = lambda weights: [weight for weight in weights if weight.requires_grad]
-    pace = OPPOSED if films else 1.0
-    optimiser = torch.optim.AdamW([{"params": learns(straight), "lr": pace * STRAIGHT_LR},
-                                   {"params": learns(bent), "lr": pace * LR}], betas=(0.9, 0.98), weight_decay=0.0)
+    optimiser = torch.optim.AdamW([{"params": learns(straight), "lr": STRAIGHT_LR}, {"params": learns(bent), "lr": LR}],
+                                  betas=(0.9, 0.98), weight_decay=0.0)
+    loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps, recipe=recipe)
     remake = Remake(load_weights(remade_by), device) if remade_by else None
-    parts, optimisers = nn.ModuleDict({"autoencoder": model}), [optimiser]
-    if films:
-        parts["adversary"] = adversary = Adversary().to(device, memory_format=torch.channels_last)
-        optimisers.append(torch.optim.Adam(adversary.parameters(), lr=ADVERSARY_LR, betas=(0.5, 0.9)))
-        before_it, made = copy.deepcopy(model).requires_grad_(False), made_latents(remade_by, data, films)
-    loop = Loop(out, parts, optimisers, minutes=minutes, max_steps=max_steps, recipe=recipe)
 
     def step(n: int):
         rng = np.random.default_rng([seed, n, 2])
@@ -113,23 +87,10 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         x = torch.cat([to_floats(frames) for frames, _ in crops]).to(device)
         mask = torch.from_numpy(np.stack([mask for _, mask in crops])).to(device).unsqueeze(1)
         with autocast(device, half):
-            y, loss = loss_of(model, x, mask, torch.Generator().manual_seed(n), subject_weight, remake)
-            if films:
-                z = torch.cat([latents_of(made, rng, frames, crop) for _ in range(batch)][rank::ranks]).to(device)
-                more = torch.cat([to_floats(library.crop(rng, frames, crop, 0.0)[0])
-                                  for _ in range(batch)][rank::ranks]).to(device)
-                film = model.decode(z)
-                cells = [F.avg_pool3d(seen, (1, 4, 4)) for seen in (film, before_it.decode(z))]
-                loss = loss + KEPT * F.l1_loss(*cells)
-                drawn, passed = torch.cat([x, more]), torch.cat([y, film])
-                told = -adversary.frozen(passed).mean()
-                share = ADVERSARY * (n >= ADVERSARY_FIRST) * fair_share(loss, told, model.decoder.out.weight)
-                loss = loss + share * told + adversary.loss(drawn, passed)
-            return loss, len(crops)
+            return loss_of(model, x, mask, torch.Generator().manual_seed(n), subject_weight, remake), len(crops)
 
     loop.run(step, look=lambda: _look(model, library, Path(out) / "look.png"))
-    model.load_state_dict({name.removeprefix("autoencoder."): value for name, value in loop.averaged().items()
-                           if name.startswith("autoencoder.")})
+    model.load_state_dict(loop.averaged())
     if not before:
         _normalise(model, first.to(device))
     scores = evaluate(model, data, test_clips)
@@ -191,66 +152,30 @@ class Remake:
         return x
 
 
-def made_latents(weights: str | Path, data: str | Path, films: int, seconds: float = 1.0) -> list[torch.Tensor]:
-    """Latents (c, k, i, j) of films that finished weights make of captions of the drawn world, by the sampler and in
-    the number of steps that `pipe(prompt)` takes. Made once, and kept in a folder.
+def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float, remake: Remake | None = None
+            ) -> torch.Tensor:
+    """Absolute and squared error, the error of edges in space and time, the PSNR inside subjects, and a tiny pull of
+    latents towards 0.
 
-    The flow model may be replaced by a better one of the same latents: what it makes is made anew.
-    """
-    pipe = pipeline.load(weights)
-    digest = pipeline.digest_of({"shards": load_weights(weights).card["shards"]})[:12]
-    paths = [Path(data) / f"made-{digest}-{k:05d}.safetensors" for k in range(-(-films // MADE))]
-    for k, path in enumerate(tqdm(paths, desc="making films", unit="shard", disable=all(p.exists() for p in paths))):
-        if path.exists():
-            continue
-        told, noise = [], []
-        for i in range(k * MADE, (k + 1) * MADE):
-            text = captions_of(scene_of(MADE_SEED, i), MADE_SEED, i)[0]
-            told.append(pipe.text_encoder(pipe.prompt(text, seed=i)))
-            noise.append(pipe.noise(seconds, BUCKETS[k % len(BUCKETS)], MADE_SEED + i))
-        sampler, network, steps, guidance = pipe.plan(None, None)
-        with torch.no_grad():
-            latents = sampler(network, torch.cat(noise), Conditioning.together(told), steps=steps, guidance=guidance,
-                              fps=NATIVE_FPS).values
-        beside = path.with_suffix(f".{os.getpid()}.tmp")
-        save_file({"z": latents.half().contiguous().cpu()}, beside)
-        beside.replace(path)
-    return [z for path in paths for z in load_file(path)["z"].float()][:films]
-
-
-def latents_of(made: list[torch.Tensor], rng, frames: int, size: int) -> torch.Tensor:
-    """A random piece of a random film's latents, (1, c, k, i, j): what `frames` x `size` x `size` pixels have."""
-    z = made[int(rng.integers(len(made)))]
-    k, i = 1 + (frames - 1) // TIME, size // SPACE
-    a, b, c = (int(rng.integers(n - m + 1)) for n, m in zip(z.shape[1:], (k, i, i)))
-    return z[None, :, a:a + k, b:b + i, c:c + i]
-
-
-def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float, remake: Remake | None = None):
-    """What comes back of frames (b, 3, t, h, w), and the loss: absolute and squared error, the error of edges in space
-    and time, the PSNR inside subjects, and a tiny pull of latents towards 0.
-
-    Crops that are rough have up to ROUGH of each channel's strength in noise on their latents, of which only the
-    decoder learns: the encoder would shout it down. These are a quarter of all; with remake, every second crop's
-    latents are made again by a flow model, and half of either kind are rough.
+    One crop in four has up to MORE noise on its latents, of which only the decoder learns: the encoder would shout it
+    down. With remake, every second crop's latents are made again by a flow model.
     """
     raw = model.raw_latents(x)
     z = (raw - model.mean.view(-1, 1, 1, 1)) / model.std.view(-1, 1, 1, 1)
-    draw = lambda shape, of=torch.randn: of(shape, generator=generator).to(z)
-    number = torch.arange(len(z), device=z.device)
-    z_seen, rough = z + NOISE * draw(z.shape), number % 4 == 3
+    much = (torch.arange(len(z)) % 4 == 3).view(-1, 1, 1, 1, 1)
+    strength = torch.where(much, MORE * torch.rand(len(z), 1, 1, 1, 1, generator=generator), NOISE)
+    noise = (torch.randn(z.shape, generator=generator) * strength).to(z)
+    z_seen = torch.where(much.to(z.device), z.detach(), z) + noise
     if remake:
-        z_seen[1::2], rough = remake(z[1::2].detach().float(), generator), number % 4 > 1
-    strength = rough.view(-1, 1, 1, 1, 1) * ROUGH * draw((len(z), 1, 1, 1, 1), torch.rand) * model.strengths()
-    z_seen = torch.where(strength > 0, z_seen.detach() + strength * draw(z.shape), z_seen)
-    y = model.decode(z_seen)
-    error = y - x
+        z_seen = torch.cat([z_seen[::2], remake(z[1::2].detach().float(), generator)])
+        x, mask = (torch.cat([v[::2], v[1::2]]) for v in (x, mask))
+    error = model.decode(z_seen) - x
     weight = 1 + (subject_weight - 1) * mask.to(x.dtype)
     edges = sum(share * (weight.narrow(axis, 1, x.shape[axis] - 1) * error.diff(dim=axis).abs()).mean()
                 for axis, share in EDGES.items())
     inside, pixels = (mask * error.square()).mean(1).flatten(1).sum(1), mask.flatten(1).sum(1)
     decibels = torch.where(pixels > 50, (inside / pixels.clamp_min(1) + 1e-4).log10(), 0).mean()
-    return y, (weight * error.abs()).mean() + 4 * (weight * error.square()).mean() + edges \
+    return (weight * error.abs()).mean() + 4 * (weight * error.square()).mean() + edges \
         + 0.2 * decibels + 1e-4 * z.square().mean()
 
 
@@ -280,8 +205,8 @@ class _Library:
     def __init__(self, paths: list[Path]):
         self.paths, self.shards = paths, {}
 
-    def crop(self, rng, frames: int, size: int, around: float = 0.75) -> tuple[np.ndarray, np.ndarray]:
-        """A random piece of a random clip, a share of them around a subject: (t, size, size, 3) and its mask."""
+    def crop(self, rng, frames: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """A random piece of a random clip, most of them around a subject: (t, size, size, 3) and its mask."""
         k = int(rng.integers(len(self.paths)))
         if k not in self.shards:
             self.shards[k] = load_shard(self.paths[k])[:2]
@@ -291,7 +216,7 @@ class _Library:
         start = int(rng.integers(clip.shape[0] - frames + 1))
         y, x = (int(rng.integers(n - size + 1)) for n in clip.shape[1:3])
         seen = np.argwhere(mask[start])
-        if len(seen) and rng.random() < around:
+        if len(seen) and rng.random() < 0.75:
             y, x = (int(np.clip(p - rng.integers(size), 0, n - size))
                     for p, n in zip(seen[rng.integers(len(seen))], clip.shape[1:3]))
         window = np.s_[start:start + frames, y:y + size, x:x + size]
