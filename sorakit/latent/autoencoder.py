@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SPACE, TIME = 16, 2     # pixels and frames to one latent, in each direction
-ALIKE, FLAT = 0.6, 0.08  # steps between patches that are taken for edges of things, not of patches: so high, so busy
+ALIKE, FLAT = 0.6, 0.08  # how high and how busy steps between patches are that are edges of things, in [-1, 1]
 ALONG = 5               # pixels of an edge that have one step
 
 

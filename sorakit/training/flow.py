@@ -20,10 +20,10 @@ from tqdm import tqdm
 from .. import videofile
 from ..device import autocast, pick_device
 from ..diffusion.flow import RectifiedFlow, draw_known
-from ..diffusion.sampler import Sampler
 from ..evaluation.referee import KIND_NAMES, SCENE_PARTS, SUBJECT_PARTS
 from ..latent.autoencoder import SPACE, TIME, Autoencoder
 from ..latent.text import MAX_WORDS, CaptionTransformer
+from ..pipeline import sampler_for
 from ..prompt.words import Words
 from ..transformer.model import Transformer
 from ..types import NATIVE_FPS, Conditioning
@@ -43,7 +43,7 @@ PRESETS = {  # the transformer's size, how far its head sees aside in time (`Hea
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
 SUBJECT_WEIGHT = 4.0     # of patches that a subject fills by a quarter or more, once it can be seen
 PLAIN = 3.0              # how much more often a plain scene is learned from, and one with a common subject
-COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 4.0, "woman": 3.0, "car": 2.0, "dancer": 2.0, "seagull": 6.0,
+COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 2.0, "woman": 3.0, "car": 2.0, "dancer": 2.0, "seagull": 5.0,
           "planet": 1.5}
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 WHERE = 0.5              # how much it counts to say where subjects are, after half of the blocks
@@ -309,7 +309,8 @@ def _look(model, loop, eyes, words, path: Path) -> None:
     given = model.text(torch.from_numpy(words.vectors[ids]).to(device), torch.from_numpy(mask).to(device))
     noise = torch.randn((len(LOOK), eyes.channels, 9, 5, 9), generator=torch.Generator().manual_seed(0)).to(device)
     with autocast(device):
-        film = Sampler()(model.transformer, noise, Conditioning(*given, *null), steps=12, guidance=4.0)
+        film = sampler_for(model.transformer)(model.transformer, noise, Conditioning(*given, *null), steps=12,
+                                              guidance=4.0)
     films = ((eyes.decode(film.values.float()).clamp(-1, 1) + 1) * 127.5).byte().permute(0, 2, 3, 4, 1).cpu().numpy()
     grid = np.concatenate([np.concatenate(films[i:i + 2], 2) for i in range(0, len(films), 2)], 1)   # (t, 4 h, 2 w, 3)
     videofile.write(path.with_suffix(".mp4"), grid, NATIVE_FPS, {})
