@@ -49,7 +49,7 @@ class Autoencoder(nn.Module):
 
     def decode(self, latents: Float[Tensor, "b c k i j"]) -> Float[Tensor, "b 3 t h w"]:
         """Frames, about in [-1, 1]."""
-        return self.from_raw(latents * self.std.view(-1, 1, 1, 1) + self.mean.view(-1, 1, 1, 1))
+        return joined(self.from_raw(latents * self.std.view(-1, 1, 1, 1) + self.mean.view(-1, 1, 1, 1)))
 
     def raw_latents(self, frames):
         frames = torch.cat([frames[:, :, :1].expand(-1, -1, TIME - 1, -1, -1), frames], 2)   # (b, 3, 2 + 2k, h, w)
@@ -60,7 +60,7 @@ class Autoencoder(nn.Module):
     def from_raw(self, raw):
         patches = self.to_patch(rearrange(raw, "b c k i j -> b k i j c"))
         straight = rearrange(patches, "b k i j (c t y x) -> b c (k t) (i y) (j x)", t=TIME, y=SPACE, x=SPACE)
-        return joined((straight + self.decoder(raw))[:, :, TIME - 1:])
+        return (straight + self.decoder(raw))[:, :, TIME - 1:]
 
     @torch.no_grad()
     def start_from_principal_components(self, frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, " patch"]:

@@ -330,6 +330,18 @@ show([[pipe.autoencoder.decode(broken)[0, :, 6] for broken in accidents.values()
 # - *Mirrored* swaps the patches, but each patch is still the right way round. Look at the borders.
 # - *Sign turned* is close to a photographic negative. A straight line would give exactly that, so the picture also says
 #   how straight the decoder is.
+#
+# There is a small accident in every film that a model makes: each patch misses the light by a little, and the eye sees a
+# grid at once. So `decode` ends as video codecs do, which have the same trouble with their blocks: where two patches meet
+# in what is flat, they meet half-way. Edges of things stay. Here every patch gets a light of its own; without `joined`, and
+# with it.
+
+# %%
+from sorakit.latent.autoencoder import joined
+
+torch.manual_seed(0)
+astray = film + 0.08 * torch.randn(1, 3, 1, 5, 9).repeat_interleave(16, 3).repeat_interleave(16, 4)
+show([[astray[0, :, 6], joined(astray)[0, :, 6]]], ["each patch for itself", "joined"])
 
 # %% [markdown]
 # ## Further reading
