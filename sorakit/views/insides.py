@@ -212,16 +212,17 @@ def added_sheet(sizes: Mapping[str, Float[Tensor, "t h w"]], into: Float[Tensor,
 @torch.no_grad()
 def paints(autoencoder: Autoencoder, channel: int, amount: float, cells: int = 3
            ) -> tuple[Float[Tensor, "t y x 3"], Float[Tensor, "t y x 3"]]:
-    """What one number in one channel of the middle patch changes in the film: by the straight line alone, and in all.
-    Frames are the one before the latent's own two, these, and the two after."""
+    """What one number in one channel of the middle patch changes in the film, before patches are joined: by the straight
+    line alone, and in all. Frames are the one before the latent's own two, these, and the two after."""
     shape = (1, autoencoder.channels, 3, cells, cells)
     still = torch.zeros(shape, device=autoencoder.mean.device)
     told = still.clone()
     told[0, channel, 1, cells // 2, cells // 2] = amount
-    scale = autoencoder.std.view(-1, 1, 1, 1)
+    scale, mean = (v.view(-1, 1, 1, 1) for v in (autoencoder.std, autoencoder.mean))
     raw = rearrange((told - still) * scale, "b c k i j -> b k i j c") @ autoencoder.to_patch.weight.T
     line = rearrange(raw, "1 k i j (c t y x) -> (k t) (i y) (j x) c", t=TIME, y=SPACE, x=SPACE, c=3)[TIME - 1:]
-    whole = rearrange(autoencoder.decode(told) - autoencoder.decode(still), "1 c t y x -> t y x c")
+    film = lambda latents: autoencoder.from_raw(latents * scale + mean)
+    whole = rearrange(film(told) - film(still), "1 c t y x -> t y x c")
     return line.cpu(), whole.cpu()
 
 
