@@ -212,8 +212,8 @@ def added_sheet(sizes: Mapping[str, Float[Tensor, "t h w"]], into: Float[Tensor,
 @torch.no_grad()
 def paints(autoencoder: Autoencoder, channel: int, amount: float, cells: int = 3
            ) -> tuple[Float[Tensor, "t y x 3"], Float[Tensor, "t y x 3"]]:
-    """What one number in one channel of the middle patch changes in the film, before patches are joined: by the straight
-    line alone, and in all. Frames are the one before the latent's own two, these, and the two after."""
+    """What one number in one channel of the middle patch changes in the film, before patches join: by the straight line
+    alone, and in all. Frames are the one before the latent's own two, these, and the two after."""
     shape = (1, autoencoder.channels, 3, cells, cells)
     still = torch.zeros(shape, device=autoencoder.mean.device)
     told = still.clone()
