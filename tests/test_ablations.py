@@ -1,6 +1,6 @@
 """The arms of the ablations differ from what ships in the one thing that they say, and nothing in a training leaks."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,9 @@ from sorakit.transformer.probe import Probes
 
 @pytest.fixture(scope="module")
 def ablations():
-    source = Path(__file__).parents[1] / "benchmarks" / "ablations.py"
-    spec = importlib.util.spec_from_file_location("ablations", source)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+        yield importlib.import_module("ablations")
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SPACE, TIME = 16, 2     # pixels and frames to one latent, in each direction
-ALIKE, FLAT = 0.6, 0.08  # how high and how busy steps between patches are that are edges of things, in [-1, 1]
+HIGH, BUSY = 0.6, 0.08  # steps between patches, and slopes beside them, at which a third is taken for a patch's edge
 ALONG = 5               # pixels of an edge that have one step
 
 
@@ -105,7 +105,7 @@ def joined(frames: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b 3 t h w"]:
         slopes = [before[1] - before[2], before[0] - before[1], after[1] - after[0], after[2] - after[1]]
         step = _along(after[0] - before[0] - (slopes[1] + slopes[2]) / 2, axis)           # (b, 3, t, h, j - 1) or so
         busy = _along(sum(slope.abs() for slope in slopes) / 4, axis).amax(1, keepdim=True)
-        trust = torch.exp(-(step.abs().amax(1, keepdim=True) / ALIKE).square() - (busy / FLAT).square())
+        trust = torch.exp(-(step.abs().amax(1, keepdim=True) / HIGH).square() - (busy / BUSY).square())
         half = (trust * step / 2).unsqueeze(axis + 1)
         nothing = torch.zeros_like(half.narrow(axis, 0, 1))
         share = (1 - torch.arange(0.5, SPACE // 2) / (SPACE // 2)).to(frames)

@@ -54,8 +54,9 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
     if seam not in SEAMS:
         raise ValueError(f"seam={seam!r} is not one of {', '.join(SEAMS)}")
     how = {"seed": seed, "negative": negative, "steps": steps, "guidance": guidance, "keep": keep, "progress": progress}
-    asked = {"seconds": seconds, "seam": seam, "seed": seed}
+    asked, new = {"seconds": seconds, "seam": seam, "seed": seed}, SEAMS[seam]
     if film is None:
+        new = 0
         count = max(LEAST, latent_count("seconds", 2.0 if seconds is None else seconds, LONGEST))
         format = format_of(pipe, None, aspect, height, width)
         latents, notes, verdict = None, (), None
@@ -67,14 +68,13 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
         verdict = screened(pipe, prompt, negative, films=(source,))
         latents, format, notes = source.latents, source.format, source.notes + notes
         if seconds is not None:
-            latents = cut_to(latents, latent_count("seconds", seconds) - SEAMS[seam], seconds)
-        count = latents.shape[2] - 1 + SEAMS[seam]
+            latents = cut_to(latents, latent_count("seconds", seconds) - new, seconds)
+        count = latents.shape[2] - 1 + new
     with within(pipe, 1 + count, format):
         ring, runs = round_from_start(pipe, count, prompt, format, **how) if film is None \
-            else closed(pipe, latents, SEAMS[seam], prompt, format, verdict, onward, **how)
+            else closed(pipe, latents, new, prompt, format, verdict, onward, **how)
         with phase(progress, "finish"):
-            seam = SEAMS[seam] if film is not None else 0
-            video = deliver(pipe, decode_loop(pipe, ring, seam), format, prompt=prompt, seed=seed, verdict=verdict,
+            video = deliver(pipe, decode_loop(pipe, ring, new), format, prompt=prompt, seed=seed, verdict=verdict,
                             made_from=path_of(film), edited=True)
     return Take(video, "loop", {"prompt": prompt, **asked}, runs, None, notes)
 
