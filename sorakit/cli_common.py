@@ -21,8 +21,8 @@ Weights = Annotated[str | None, typer.Option(help="nano, base, or a folder with 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to: .mp4, .webm, .mov, .webp or .gif.")]
 Negative = Annotated[str, typer.Option(help="What to steer away from. [dim]Takes 25 steps, if not said.[/dim]")]
 Seed = Annotated[int, typer.Option(help="Another seed, another film; the same seed, the same film.")]
-Steps = Annotated[int | None, typer.Option(help="Denoising steps: more are slower and finer. [dim]25 with nano; 8 "
-                                                "or fewer take few-step weights, unless guided or steered away.[/dim]")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps: more are slower and finer. [dim]4, or 25 "
+                                                "where guided or steered away; over 8 take the flow model.[/dim]")]
 Guidance = Annotated[float | None, typer.Option(help="How hard the prompt pulls. [dim]4, or folded in where "
                                                      "few-step weights are. A number takes the flow model.[/dim]")]
 NewAspect = Annotated[str | None, typer.Option(help="16:9, 9:16, 1:1, 4:3, 3:4, 21:9 or any up to 4:1. [dim]16:9, "

@@ -24,13 +24,13 @@ from sorakit.latent.text import MAX_WORDS, TextEncoder
 from sorakit.prompt.reader import Reader
 from sorakit.prompt.words import Words
 from sorakit.provenance import SIGNABLE, Authority, Origin, path_of
-from sorakit.run import Run
+from sorakit.run import Recorder, Run
 from sorakit.safety.safety import Safety
 from sorakit.synthesis.encode import Encoded
 from sorakit.synthesis.finish import enlarge, shape_of
 from sorakit.synthesis.recipe import Synthesis
 from sorakit.transformer.model import Transformer
-from sorakit.types import NATIVE_FPS, Verdict, Video
+from sorakit.types import NATIVE_FPS, NATIVE_SIZES, Verdict, Video
 from sorakit.videofile import check_path
 from sorakit.weights import load_weights, shipped
 
@@ -76,8 +76,8 @@ class Pipeline:
                 `sorakit.tools.reel` makes longer films.
             aspect: "16:9", "9:16", "1:1", "4:3", "21:9" or any other up to 4:1; by default that of `synthesis`, else
                 "16:9".
-            steps: denoising steps; more are slower and finer. By default 4 with weights whose card makes few steps
-                the default (nano's does not), else 25; more than 8 take the flow model.
+            steps: denoising steps; more are slower and finer. By default 4 with weights that know few steps, unless
+                their card says otherwise, else 25; more than 8 take the flow model.
             guidance: how hard the prompt pulls; 1 is no more than the model would by itself. A number takes the flow
                 model; by default what few-step weights were taught, else 4.
             height, width: of the film in pixels; a height alone keeps the aspect. By default the short side has what
@@ -93,15 +93,17 @@ class Pipeline:
                                aspect=aspect, seed=seed, steps=steps, guidance=guidance, height=height, width=width)
 
     @torch.no_grad()
-    def trace(self, prompt: str = "", *, keep: str | Sequence[str] = (), **options) -> Run:
+    def trace(self, prompt: str = "", *, keep: str | Sequence[str] = (),
+              progress: Callable[[str, int, int], None] | None = None, **options) -> Run:
         """The same film by the same lines, with everything on the way kept in a `Run`.
 
         Takes what a call takes. keep names more that the transformer works out at each step (`transformer.names()`;
-        patterns such as `"blocks.*.time.attention"`), of the first film and with the prompt.
+        patterns such as `"blocks.*.time.attention"`), of the first film and with the prompt. progress is told of the
+        denoising steps.
         """
         size = self.synthesis.target(*map(options.get, ("aspect", "height", "width")))
         with self.within(options.get("seconds", 2.0), *size):
-            return Run.record(self, keep, {"prompt": prompt, **options})
+            return Run.record(self, keep, {"prompt": prompt, **options}, Recorder(self, keep, progress))
 
     def stages(self, do, prompt, *, negative="", image=None, video=None, seconds=2.0, aspect=None, seed=0, steps=None,
                guidance=None, height=None, width=None) -> Video:
@@ -191,7 +193,7 @@ class Pipeline:
             verdict: see `Safety.release`.
             has_marks: the film has both marks, as every `Video` of this pipeline has. Where it is cropped it gets them
                 again.
-            aspect, height, width: see `Synthesis.target`.
+            aspect, height, width: see `Synthesis.target`; by default the film's own shape.
             progress: called with ("finish", frames done, frames in all).
             encoding: codec, quality and poster of `encode.write`.
 
@@ -204,6 +206,7 @@ class Pipeline:
         if isinstance(film, Video) and film.origin:
             origin, has_marks = film.origin.after("c2pa.edited"), True
         origin = origin or self.safety.origin(prompt, self.model, seed)
+        aspect = aspect or self.synthesis.aspect or aspect_of(film)
         if has_marks:
             has_marks = self.synthesis.keeps((film.height, film.width), self.synthesis.target(aspect, height, width))
         told = progress or (lambda *_: None)
@@ -254,6 +257,16 @@ def load(weights: str | Path | None = None, device: str | None = None, **safety)
 def sampler_for(transformer: Transformer) -> Sampler:
     """How films are walked to: with fresh noise at every step, which mends what steps before got wrong."""
     return Sampler(method="ancestral", interval=WORDS_HELP, skip=shapes(len(transformer.blocks)))
+
+
+def aspect_of(film) -> str:
+    """The shape of what `Pipeline.save` takes: one that models draw, if it is within 3% of it, else its very own."""
+    if isinstance(film, torch.Tensor | np.ndarray):
+        height, width = film.shape[-2:] if isinstance(film, torch.Tensor) else film.shape[1:3]
+    else:
+        height, width = film.height, film.width
+    near = (name for name in NATIVE_SIZES if abs(width / height * np.divide(*shape_of(name)[::-1]) - 1) < 0.03)
+    return next(near, f"{width}:{height}")
 
 
 def digest_of(card: dict) -> str:

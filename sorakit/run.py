@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 import json
 import os
+import reprlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -104,7 +105,8 @@ class Run:
         recorder = recorder or Recorder(pipeline, keep)
         request = {name: value.item() if isinstance(value, np.generic) else value for name, value in request.items()}
         with recorder.watching():
-            pipeline.stages(recorder, **request)
+            video = pipeline.stages(recorder, **request)
+        recorder.records["release"] = dataclasses.replace(recorder.records["release"], output=video)
         return cls(request, recorder.records, recorder.steps, recorder.keep, pipeline.model, pipeline,
                    hasattr(pipeline, "given"))
 
@@ -121,8 +123,8 @@ class Run:
                 that run must have kept them (`keep=`).
             changes: other values of what a call takes (guidance=7.0, height=720); they count in the stages that follow.
 
-        Raises ValueError for a run without its pipeline, an unknown stage, a step that is not there, or a patch from a
-        run that did not keep it.
+        Raises ValueError for a run without its pipeline, an unknown stage, a step that is not there, a shape that its
+        latents do not have, or a patch from a run that did not keep it.
         """
         if self.pipeline is None:
             raise ValueError("this run has no pipeline to replay with; pass one to Run.load(path, pipeline)")
@@ -136,10 +138,10 @@ class Run:
         for name, stage in COUNTS_IN.items():
             decided = name == "seed" and self.verdict.brief.said              # what the prompt left open
             taken = stage in past or name == "seed" and at is not None or decided
-            if taken and name in changes and changes[name] != self.request.get(name):
+            if taken and name in changes and not _same(changes[name], self.request.get(name)):
                 stage = "prompt" if decided else stage
-                raise ValueError(f"{name}={changes[name]!r} counts in stage {stage!r}, which is taken over as it was; "
-                                 f"{'' if decided else 'begin earlier, or '}make another run")
+                raise ValueError(f"{name}={reprlib.repr(changes[name])} counts in stage {stage!r}, which is taken over "
+                                 f"as it was; {'' if decided else 'begin earlier, or '}make another run")
         recorder.taken = {name: self.records[name] for name in past}
         if at is None:
             recorder.steps = list(self.steps) if "diffusion" in past else []
@@ -180,7 +182,7 @@ class Run:
     def load(cls, path: str | Path, pipeline=None) -> Run:
         """A saved run; with a pipeline it can be replayed. Raises ValueError for a file that is damaged, not a run, or
         of a version that this sorakit does not read; OSError for one that is not there."""
-        path = Path(path)
+        path = Path(path).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f"path={str(path)!r} is not a file; a run is one that run.save(path) wrote")
         try:
@@ -202,10 +204,11 @@ class Run:
 
 
 class Recorder:
-    """What a traced pipeline calls its stages by (see `Pipeline.stages`)."""
+    """What a traced pipeline calls its stages by (see `Pipeline.stages`). `progress` is told of each denoising step."""
 
-    def __init__(self, pipeline, keep: str | Sequence[str]):
+    def __init__(self, pipeline, keep: str | Sequence[str], progress: Callable[[str, int, int], None] | None = None):
         self.pipeline, self.keep = pipeline, (keep,) if isinstance(keep, str) else tuple(keep)
+        self.progress, self.planned = progress or (lambda *_: None), 0       # planned: steps, when they begin
         self.records: dict[str, Record] = {}
         self.steps: list[DenoisingStep] = []
         self.taken: dict[str, Record] = {}                  # outputs of an earlier run, instead of work
@@ -223,7 +226,9 @@ class Recorder:
             self.records[name] = Record(name, inputs, self.taken[name].output, 0.0, 0)
             return self.taken[name].output
         if name == "diffusion":
-            options["callback"] = self._step
+            options["callback"], self.planned = self._step, options["steps"]
+            self._check_shape(args[1], args[3])
+            self.progress("sample", 0, self.planned)
             if self.resume:
                 at, steps, x = self.resume
                 options = {"began": args[1], **options, "first": at}
@@ -249,6 +254,15 @@ class Recorder:
                     stack.enter_context(network.watch(self.keep, self._look))
             yield
 
+    def _check_shape(self, noise: Tensor, known: Tensor | None) -> None:
+        """Raises ValueError where latents that are taken over are not of the shape that is asked for."""
+        held = self.resume[1][self.resume[0]].x if self.resume else known
+        if self.taken and held is not None and held.shape[2:] != noise.shape[2:]:
+            asked, own = (" x ".join(map(str, x.shape[2:])) for x in (noise, held))
+            raise ValueError(f"height=, width=, aspect= or seconds= ask for {asked} latents, and those that are taken "
+                             f"over are {own}; leave the shape as it was, begin with from_='text' or earlier, or pass "
+                             "height= and width= with from_='decode', which crops the film")
+
     def _look(self, name: str, value: Tensor) -> None:
         if name in self._seen:                  # a second look in one step: Heun's, or at the source of a remix
             return
@@ -266,6 +280,7 @@ class Recorder:
         others = {name: value for name, value in self._seen.items() if not name.endswith(".attention")}
         self._seen = {}
         self.steps.append(dataclasses.replace(step, index=len(self.steps), attention=attention, activations=others))
+        self.progress("sample", len(self.steps), self.planned)
 
 
 @dataclass(frozen=True, eq=False)
@@ -364,8 +379,8 @@ def _same(a, b) -> bool:
     """Whether two outputs hold the same values."""
     if isinstance(a, Tensor):
         return isinstance(b, Tensor) and a.shape == b.shape and bool((a == b.to(a.device)).all())
-    if isinstance(a, np.ndarray):
-        return isinstance(b, np.ndarray) and np.array_equal(a, b)
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return type(a) is type(b) and np.array_equal(a, b)
     if dataclasses.is_dataclass(a):
         return type(a) is type(b) and all(_same(getattr(a, f.name), getattr(b, f.name))
                                           for f in dataclasses.fields(a) if f.name != "timings")

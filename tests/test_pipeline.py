@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -155,6 +156,25 @@ def test_a_released_film_that_is_finished_again_keeps_its_marks_and_says_that_it
     assert np.abs(some_frames(tmp_path / "same.mov").astype(int) - video.frames).mean() < 3       # not marked twice
     tall = verify(pipe.save(video, tmp_path / "tall.mp4", aspect="9:16").path)                 # cropped: marked anew
     assert tall.genuine and tall.agree
+
+
+@pytest.mark.parametrize("size, kept", [((112, 112), (432, 432)), ((144, 80), (768, 432)), ((90, 120), (432, 576))])
+def test_a_film_keeps_its_shape_in_a_file_unless_another_is_asked_for(pipe, tmp_path, size, kept):
+    frames = np.random.default_rng(0).integers(0, 256, (3, *size, 3), np.uint8)
+    done = pipe.save(frames, tmp_path / "film.mp4")
+    assert (done.height, done.width) == kept
+    wide = pipe.save(frames, tmp_path / "wide.mp4", aspect="16:9", height=144)
+    assert (wide.height, wide.width) == (144, 256)
+
+
+def test_films_that_are_made_at_once_do_not_see_each_others_probes(pipe):
+    def film():
+        return pipe.trace("a cat", seconds=0.5, seed=3, steps=2, guidance=4.0, height=80).latents.values
+
+    alone = film()
+    with pipe.transformer.without("blocks.*.space"), ThreadPoolExecutor(2) as pool:
+        assert torch.equal(pool.submit(film).result(), alone)
+        assert len(pipe.transformer.probes.active) == 1 and not torch.equal(film(), alone)
 
 
 def test_missing_keys_are_said_before_the_work(pipe, tmp_path, monkeypatch):

@@ -34,6 +34,19 @@ def test_a_trace_makes_the_film_that_a_call_makes(pipe, run):
     assert torch.equal(pipe.autoencoder.decode(run.latents.values), run.frames)
 
 
+def test_a_traced_film_has_a_calls_notes_and_how_long_each_stage_took(pipe):
+    traced, film = (make("a lorry on a hihgway", **ASK) for make in (pipe.trace, pipe))
+    assert traced.video.notes == film.notes and len(film.notes) > 1
+    assert tuple(traced.video.timings) == STAGES
+    assert traced.replay(from_="decode").video.notes == film.notes
+
+
+def test_a_trace_tells_progress_of_each_step(pipe):
+    told = []
+    traced = pipe.trace("a red car", progress=lambda *now: told.append(now), **ASK)
+    assert told == [("sample", done, 4) for done in range(5)] and "progress" not in traced.request
+
+
 def test_attention_is_kept_for_each_step_and_sums_to_one(run):
     assert [step.index for step in run.steps] == [0, 1, 2, 3]
     for step in run.steps:
@@ -113,6 +126,12 @@ def test_saved_and_loaded_it_is_the_same_run(pipe, run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["film.run"]
 
 
+def test_a_run_is_found_in_ones_home(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run.save("~/film.run")
+    assert not run.diff(Run.load("~/film.run")).stages
+
+
 def test_damaged_files_say_so(run, tmp_path):
     path = run.save(tmp_path / "film.run")
     whole = path.read_bytes()
@@ -138,6 +157,19 @@ def test_what_cannot_be_replayed_says_so(pipe, run, tmp_path):
         Run.load(run.save(tmp_path / "film.run")).replay()
     with pytest.raises(ValueError, match="same\n? ?seconds"):
         run.diff(pipe.trace("a cat", **ASK | {"seconds": 1.0}))
+
+
+def test_what_is_taken_over_keeps_its_shape_and_its_picture(pipe, run):
+    picture = np.full((80, 144, 3), 90, np.uint8)
+    shown = pipe.trace("a red car", image=picture, **ASK)
+    for begin in (lambda: run.replay("diffusion", at=2, height=80, width=80), lambda: run.replay(at=2, seconds=1.0),
+                  lambda: shown.replay("known", aspect="1:1")):
+        with pytest.raises(ValueError, match="height=, width=, aspect= or seconds= ask for .* x .* latents"):
+            begin()
+    assert run.replay("decode", height=80, width=80).video.width == 80
+    with pytest.raises(ValueError, match="image=array.* counts in stage 'prompt'"):
+        shown.replay("synthesis", image=picture + 1)
+    assert not shown.diff(shown.replay("synthesis", image=picture.copy())).stages
 
 
 def test_what_is_switched_off_is_off(pipe):

@@ -21,7 +21,7 @@ from sorakit.safety.policy import film_hash
 from sorakit.safety.safety import LIKENESS, Refused
 from sorakit.safety.verify import some_frames, verify
 from sorakit.synthesis.finish import to_bytes
-from sorakit.synthesis.rate import evened
+from sorakit.synthesis.rate import FrameRate, evened
 from sorakit.synthesis.recipe import Synthesis
 from sorakit.tools import (
     CURVES,
@@ -240,6 +240,30 @@ def test_every_tool_heeds_the_safety_rules(pipe):
             make()
 
 
+def test_every_film_of_words_alone_is_screened_as_one(pipe, monkeypatch):
+    seen, short = [], {"seconds": 1.0, "height": 80}
+    monkeypatch.setattr(pipe.safety, "screen_frames", lambda frames, drawn=False: seen.append(drawn) or ())
+    for make in (lambda: variations(pipe, PROMPT, 1, **short, **FAST),
+                 lambda: loop(pipe, prompt=PROMPT, **short, **FAST),
+                 lambda: Storyboard((Card(0, PROMPT),), **short).film(pipe, **FAST)):
+        seen.clear()
+        make()
+        assert seen and all(seen)
+    Storyboard((Card(0, PROMPT, image=moving().frames[0]),), **short).film(pipe, **FAST)
+    assert not seen[-1]
+
+
+def test_every_tools_film_has_the_notes_on_its_prompt(pipe):
+    prompt, film, short = "a lorry on a hihgway", moving(), {"seconds": 1.0, "height": 80}
+    notes = set(pipe(prompt, **short, **FAST).notes)
+    assert len(notes) > 1
+    cards = Card(0, prompt), Card(0.5, "a boat", transition="cut")
+    for make in (lambda: variations(pipe, prompt, 1, **short, **FAST)[0], lambda: remix(pipe, film, prompt, **FAST),
+                 lambda: loop(pipe, prompt=prompt, **short, **FAST), lambda: extend(pipe, film, 0.5, prompt, **FAST),
+                 lambda: Storyboard(cards, **short).film(pipe, **FAST)):
+        assert notes <= set(make().video.notes)
+
+
 TOOLS = {
     "remix": lambda pipe, film: remix(pipe, film, PROMPT, strength=0.8, region=(0, 0, 0.5, 1), **FAST),
     "blend": lambda pipe, film: blend(pipe, moving(), film, PROMPT, **FAST),
@@ -451,6 +475,13 @@ def test_a_take_goes_on_with_its_own_latents_and_a_film_with_another_rate_is_bro
     assert read(pipe, "film", moving(1.0, fps=4.0)).latents.shape[2] == 5
 
 
+def test_a_take_of_other_weights_is_encoded_anew(pipe, take):
+    origin = dataclasses.replace(take.video.origin, weights="others")
+    other = dataclasses.replace(take, video=dataclasses.replace(take.video, origin=origin))
+    assert torch.equal(read(pipe, "film", take).latents, take.latents)
+    assert torch.equal(read(pipe, "film", other).latents, encode(pipe, take.video.frames))
+
+
 def test_sound_is_said_to_be_dropped(pipe, tmp_path):
     path = tmp_path / "loud.mp4"
     subprocess.run([find_ffmpeg(), "-v", "error", "-f", "lavfi", "-i", "testsrc=s=160x90:r=8:d=1", "-f", "lavfi", "-i",
@@ -603,6 +634,7 @@ def test_films_that_overlap_in_part_make_a_longer_one(pipe):
     assert made.latents.shape[2] == 9 + 7 - 4
     assert torch.equal(made.latents[:, :, :5], one[:, :, :5])
     assert torch.equal(made.latents[:, :, 9:], two[:, :, 4:])
+    assert blend(pipe, a, b, PROMPT, overlap=0.75, **FAST).runs
 
 
 def test_every_named_curve_stays_within_0_and_1_and_does_what_it_says():
@@ -616,6 +648,7 @@ def test_every_named_curve_stays_within_0_and_1_and_does_what_it_says():
 @pytest.mark.parametrize("asked, message", [
     ({"curve": "wobble"}, "curve='wobble'"), ({"curve": [(0, 0)]}, "curve="), ({"curve": [(0, 0), (0, 1)]}, "curve="),
     ({"curve": [(0, 0), (1, 2)]}, "curve="), ({"curve": 3}, "curve=3"), ({"overlap": 9.0}, "overlap=9.0"),
+    ({"overlap": 0.25}, "would be a cut"), ({"overlap": 0.5}, "overlap=0.5 and curve='transition' leave nothing"),
     ({"b": moving(1.0, height=144, width=80)}, "bring both to one shape"), ({"b": None}, "b is of type NoneType")])
 def test_what_blend_cannot_do_is_named(pipe, asked, message):
     with pytest.raises(ValueError, match=message):
@@ -774,6 +807,19 @@ def test_a_loop_from_the_start_has_exactly_its_length_and_is_made_as_a_ring(pipe
     assert len(again.frames) == 36 and np.array_equal(again.frames[12:24], made.video.frames)
 
 
+def test_at_another_rate_a_loops_last_frames_lead_into_its_first(pipe):
+    safety = copy.copy(pipe.safety)
+    safety.release = lambda video, **how: video                                           # without marks
+    quick = lambda stream: FrameRate(24.0, "blend")(stream)
+    for parts, count in (([], 8), ([quick], 24)):
+        plain = dataclasses.replace(pipe, safety=safety, synthesis=Synthesis(parts=parts))
+        made = loop(plain, prompt=PROMPT, seconds=1.0, height=80, width=144, **FAST)
+        ring, frames = to_bytes(made.run.frames), made.video.frames
+        assert len(frames) == len(made.run.video.frames) == count and np.array_equal(frames[::count // 8], ring)
+    for k, share in ((22, 1 / 3), (23, 2 / 3)):
+        assert np.abs(frames[k] - ((1 - share) * ring[-1] + share * ring[0])).max() < 1
+
+
 def test_a_loop_of_a_film_has_the_length_that_was_asked_for(pipe):
     assert len(loop(pipe, moving(2.0), PROMPT, seconds=2.0, **FAST).video.frames) == 16
 
@@ -839,6 +885,14 @@ def test_a_cut_begins_a_shot_that_knows_nothing_of_the_one_before(pipe):
     assert [run.known for run in made.runs] == [(None, None)] * 2
     alone = fill(pipe, Timeline.empty(pipe, SMALL, 6, "a storm, a red boat"), seed=3, **FAST)[0]
     assert torch.equal(made.runs[1].latents.values, alone)
+
+
+def test_a_cut_to_the_same_words_is_another_shot(pipe):
+    cards = Card(0, "a boat"), Card(0.5, "a boat"), Card(1.0, "a storm")
+    one, two, three = board(transition="cut", cards=cards).film(pipe, **FAST).runs
+    assert one.request["prompt"] == two.request["prompt"]
+    assert len(one.frames[0, 0]) == len(two.frames[0, 0]) and not torch.equal(one.frames, two.frames)
+    assert one.request["seed"] == three.request["seed"] == 3
 
 
 def test_a_films_frames_lie_at_its_card(pipe, take):
@@ -1011,6 +1065,13 @@ def test_a_ledger_counts_what_was_made_by_user_and_month_and_gives_back_what_fai
     assert ledger.left("ada") == 2
     lines = [json.loads(line) for line in (tmp_path / "films.jsonl").read_text().splitlines()]
     assert [line["films"] for line in lines] == [1, 1] and [p.name for p in tmp_path.iterdir()] == ["films.jsonl"]
+
+
+def test_a_ledger_lies_in_ones_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Ledger("~/films.jsonl", PLUS).film():
+        pass
+    assert Ledger(tmp_path / "films.jsonl", PLUS).used() == 1
 
 
 def test_a_pipeline_and_every_tool_keep_to_its_limits_and_a_refused_film_costs_nothing(pipe, tmp_path):

@@ -274,6 +274,15 @@ def test_a_fall_that_is_no_share_is_refused(tmp_path):
         Loop(tmp_path, torch.nn.Linear(2, 1), [], minutes=1, fall=0)
 
 
+def test_processes_learn_at_the_rate_of_the_first_ones_clock(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_backend", lambda: "gloo")
+    monkeypatch.setattr("torch.distributed.broadcast", lambda word, source: word.copy_(torch.tensor([1.0, 7.0])))
+    loop = Loop(tmp_path, torch.nn.Linear(2, 1), [], minutes=1)
+    loop.spent = 59.0
+    assert loop._agree(False) is True and loop.spent == 7.0
+
+
 def test_another_recipe_does_not_go_on_from_this_checkpoint(tmp_path):
     def loop(**recipe):
         model = torch.nn.Linear(2, 2)

@@ -109,12 +109,15 @@ def f1(function):
     expect(same(got, 1 / 3), f"one of two found is right, and one of four was found: it gives {got:.3f}, not 0.333.")
     try:
         empty = function(set(), right), function(set(), set())
+        wrong = function({("time", "dawn")}, right), function({("time", "dawn")}, set())
     except ZeroDivisionError:
-        raise NotYet("with nothing found it divides by zero. Nothing found of something is 0, and nothing found of "
-               "nothing is 1.") from None
+        raise NotYet("with nothing found, or nothing right, it divides by zero. Nothing found of something is 0, and "
+               "nothing found of nothing is 1.") from None
     expect(same(empty[0], 0.0), f"with nothing found of four it gives {empty[0]}, not 0.")
     expect(same(empty[1], 1.0), f"with nothing found where there was nothing it gives {empty[1]}, not 1.")
-    return "A reader that marks everything has recall, one that marks nothing has precision; F1 wants both."
+    expect(same(wrong[0], 0.0) and same(wrong[1], 0.0), f"where all that is found is wrong it gives {wrong[0]}, and "
+           f"{wrong[1]} where there was nothing to find, not 0.")
+    return "A reader that marks everything has recall, one that marks only what is sure has precision; F1 wants both."
 
 
 @checked
@@ -347,6 +350,10 @@ def threshold_for(function):
            "prompts alone.")
     expect(0.6 not in got, told + "Two of the five harmless prompts are too many: 0.4 is more than 0.21.")
     expect(got == want, told)
+    few = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), np.array([1, 1, 0, 1, 1, 0], dtype=bool)
+    got = few[0][few[0] >= function(few[0].copy(), few[1].copy(), 0.5)].tolist()
+    expect(got == [0.4, 0.5, 0.6], f"of six prompts with two harmless ones and most=0.5 it stops those that score "
+           f"{got}, not [0.4, 0.5, 0.6]. One of two may be stopped: divide by the number of harmless prompts.")
     expect(stopped(0.2) == want, f"one of five is exactly 0.2, and with most=0.2 that much is allowed. It stops those "
            f"that score {stopped(0.2)}.")
     expect(stopped(0.0) == [0.95], f"with most=0 no harmless prompt may be stopped, and 0.9 is one. It stops those "

@@ -18,7 +18,11 @@ from sorakit.world.scene import KINDS, NO_TIME
 
 GOES = {"run", "walk", "stroll", "jump", "fly", "swim", "drive", "sail"}      # to the left or to the right
 RISES = {"rocket", "hot-air balloon"}
-RESTS = {"parked", "resting", "sleeping", "lying", "standing", "still", "toy", "stuffed", "wooden"}
+RESTS = {"parked", "resting", "sleeping", "lying", "standing", "asleep", "moored", "docked", "anchored", "perched",
+         "stuck", "motionless"}
+LIFELESS = {"still", "toy", "stuffed", "wooden"}
+RESTING = re.compile(r"(?i)[\s,]*(?:(?:that|which|who)\s+)?(?:(?:is|are|was|were)\s+)?(?:at\s+anchor|"
+                     rf"{'|'.join(sorted(RESTS))})\b")                                          # "a car that is parked"
 OBJECT = re.compile(r"(?i)\s+(?:an?|the|his|her|its|their|some|one|two|three)\b|['\u2019]")       # "rides a horse"
 NEON = re.compile(r"(?i)\bneon[- ](?:lit|drenched|lights?|lamps?|signs?|glow)\b")
 DAYTIME = re.compile(r"(?i)\b(?:sun\w*|day\w*|noon|midday|morning|afternoon|dusk|dawn|bright)\b")
@@ -58,7 +62,8 @@ def _light(brief: Brief) -> list[tuple[int, str]]:
 def _missing(brief: Brief, asked: Asked, heading: str) -> tuple[int, str]:
     """Where in the prompt words about a subject are missing, and which."""
     kind, end = asked.nearest.name, asked.span[1]
-    if asked.direction or RESTS & {*asked.attributes, *asked.words.lower().split()}:
+    own = {*asked.attributes, *asked.words.lower().split()}
+    if asked.direction or own & (RESTS | LIFELESS) or RESTING.match(brief.prompt, end):
         return end, ""
     if asked.actions:
         place = _after_verb(brief, asked)

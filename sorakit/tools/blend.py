@@ -49,7 +49,8 @@ def blend(pipe: Pipeline, a, b, prompt: str = "", *, curve: str | Sequence[tuple
         overlap: seconds in which both are there: b begins so long before a ends. By default all of the shorter one.
         strength: how far what is mixed is drawn anew, as of `remix`; 0 is a plain cross-fade of latents.
 
-    Where the share is 0 or 1, the film's own latents stay. Raises ValueError for what does not fit.
+    Where the share is 0 or 1, the film's own latents stay. Raises ValueError for what does not fit, such as an overlap
+    that has no other share.
     """
     points, share = points_of(curve), strength_of(strength)
     with phase(progress, "read"):
@@ -67,8 +68,11 @@ def blend(pipe: Pipeline, a, b, prompt: str = "", *, curve: str | Sequence[tuple
     mixed, shares = laid_over(pipe, first, second, both, points)
     prompts = [prompt_for(prompt, source, pipe) for source in (first, second)]
     words = prompt or f"{prompts[0][0]}, then {prompts[1][0]}"
-    settled = (torch.minimum(shares, 1 - shares) < 1e-6) | (share == 0)
-    mask = settled.to(mixed.device).view(1, -1, 1, 1).expand(mixed[:, 0].shape).clone()
+    settled = torch.minimum(shares, 1 - shares) < 1e-6
+    if share and settled.all():
+        raise ValueError(f"overlap={overlap!r} and curve={curve!r} leave nothing to mix: it would be a cut; take an "
+                         "overlap of 0.75 s or more, or longer films")
+    mask = (settled | (share == 0)).to(mixed.device).view(1, -1, 1, 1).expand(mixed[:, 0].shape).clone()
     verdict = screened(pipe, words, negative, films=(first, second))
     timeline = Timeline(first.format, mixed, mask, ((0, words),), mixed if share < 1 else None, share or 1.0,
                         verdict=verdict)

@@ -74,8 +74,8 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
         ring, runs = round_from_start(pipe, count, prompt, format, **how) if film is None \
             else closed(pipe, latents, new, prompt, format, verdict, onward, **how)
         with phase(progress, "finish"):
-            video = deliver(pipe, decode_loop(pipe, ring, new), format, prompt=prompt, seed=seed, verdict=verdict,
-                            made_from=path_of(film), edited=True)
+            video = deliver(pipe, decode_loop(pipe, ring, new), format, prompt=prompt, seed=seed,
+                            verdict=verdict or runs[-1].verdict, made_from=path_of(film), edited=True, ring=True)
     return Take(video, "loop", {"prompt": prompt, **asked}, runs, None, notes)
 
 
@@ -84,7 +84,7 @@ def round_from_start(pipe: Pipeline, count: int, prompt: str, format: Format, *,
     empty = Timeline.empty(pipe, format, count, prompt)
     guided = Guided.of(pipe, Given(small(format), empty.known, empty.mask, circular=True))
     request = {"prompt": prompt, **request}
-    run = Run.record(guided, keep, request, Told(guided, keep, progress, 0, 1, request))
+    run = Run.record(guided, keep, request, Told(guided, keep, progress))
     return run.latents.values, (run,)
 
 

@@ -84,7 +84,7 @@ class Plan:
         """
         if plan in PLANS:
             return PLANS[plan]
-        path = Path(plan)
+        path = Path(plan).expanduser()
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
@@ -120,6 +120,9 @@ class Ledger:
     path: str | Path
     plan: Plan
     user: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "path", Path(self.path).expanduser())
 
     def check(self, **size) -> None:
         """Raises OverPlan for what the plan does not allow, or if the month's films are used up; see `Plan.check`."""

@@ -100,6 +100,7 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
             if area is not None or (chosen and chosen.look):       # what other tools go on from is what is seen here
                 latents = read(pipe, "film", video, source.format, file=film).latents
             video = release(pipe, video, seed, verdict, made_from=path_of(film), edited=True)
+            video = replace(video, notes=verdict.notes)
     asked = {"prompt": prompt, "strength": share, "style": style if isinstance(style, str) else None, "seed": seed}
     return Take(video, "remix", asked, runs, latents, source.notes + notes + judged.notes)
 

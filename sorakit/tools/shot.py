@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import numbers
 import re
 import subprocess
@@ -98,8 +99,9 @@ class Guided(Pipeline):
     def stages(self, do, prompt, *, negative="", seed=0, steps=None, guidance=None) -> Video:
         latents, verdict = self.sample(do, prompt, negative=negative, seed=seed, steps=steps, guidance=guidance)
         frames = do("decode", self.decode, latents.values)
-        video = do("synthesis", finish, self, frames, self.given.format, prompt=verdict.brief.prompt)
-        video = do("release", release, self, video, seed, self.given.verdict)
+        video = do("synthesis", finish, self, frames, self.given.format, prompt=verdict.brief.prompt,
+                   ring=self.given.circular)
+        video = do("release", release, self, video, seed, self.given.verdict or verdict)
         return dataclasses.replace(video, timings=do.timings, notes=verdict.notes)
 
     def sample(self, do, prompt, *, negative="", seed=0, steps=None, guidance=None):
@@ -124,11 +126,6 @@ class Guided(Pipeline):
         latents = do("diffusion", sampler, network, self.noised(noise, times[0]), conditioning, known, mask,
                      steps=len(times) - 1, guidance=guidance, fps=NATIVE_FPS, times=times, began=noise)
         return latents, verdict
-
-    def steps_of(self, steps: int | None = None, guidance: float | None = None, negative: str = "") -> int:
-        """How many denoising steps that makes."""
-        sampler, _, steps, _ = self.plan(steps, guidance, negative)
-        return len(times_from(self.given.strength, steps, sampler.shift)) - 1
 
     def laid(self):
         """The known latents and where they are, or (None, None) if nothing is known."""
@@ -270,18 +267,26 @@ def levelled(ring: Float[Tensor, "1 3 t h w"], new: int) -> Float[Tensor, "1 3 t
     return torch.cat([ring[:, :, :count], ring[:, :, count:] + wanted - mean[:, :, count:]], 2)
 
 
-def finish(pipe: Pipeline, frames, format: Format, *, prompt: str = "") -> Video:
-    """Stage 5 at any size."""
+def finish(pipe: Pipeline, frames, format: Format, *, prompt: str = "", ring: bool = False) -> Video:
+    """Stage 5 at any size. At another rate the last frame of a ring leads into its first."""
     size = format.height, format.width
-    return pipe.synthesis.finished(pipe.synthesis.stream(frames, size, NATIVE_FPS), size).video(prompt)
+    stream = pipe.synthesis.stream(frames, size, NATIVE_FPS)
+    if not ring or stream.fps == NATIVE_FPS:
+        return pipe.synthesis.finished(stream, size).video(prompt)
+    video = finish(pipe, torch.cat([frames, frames[:, :, :1]], 2), format, prompt=prompt)
+    count = math.ceil(frames.shape[2] / NATIVE_FPS * video.fps - 1e-6)
+    return dataclasses.replace(video, frames=video.frames[:count])
 
 
 def deliver(pipe: Pipeline, frames, format: Format, *, prompt: str, seed: int, verdict: Verdict | None = None,
-            made_from: tuple[str, ...] = (), edited: bool = False) -> Video:
-    """Stages 5 and 6: from the models' frames to a film that is marked. See `release` for the last three."""
+            made_from: tuple[str, ...] = (), edited: bool = False, notes: Iterable[str] = (), ring: bool = False
+            ) -> Video:
+    """Stages 5 and 6: from the models' frames to a film that is marked; it has the verdict's notes and those given. See
+    `release` for verdict, made_from and edited, `finish` for ring."""
     judged = pipe.safety.judge(prompt)                           # what it was altered to is what the film shows
-    video = finish(pipe, frames, format, prompt=judged.brief.prompt)
-    return dataclasses.replace(release(pipe, video, seed, verdict, made_from, edited), notes=judged.notes)
+    video = finish(pipe, frames, format, prompt=judged.brief.prompt, ring=ring)
+    said = dict.fromkeys((*judged.notes, *notes, *(verdict.notes if verdict else ())))
+    return dataclasses.replace(release(pipe, video, seed, verdict, made_from, edited), notes=tuple(said))
 
 
 def release(pipe: Pipeline, video: Video, seed: int, verdict: Verdict | None = None, made_from: tuple[str, ...] = (),
@@ -355,7 +360,7 @@ def read(pipe: Pipeline, name: str, film, format: Format | None = None, fit: str
     """A path, `Video`, `Take` or `Run` as latents; its own shape and size are kept unless there is a format, or an
     aspect or size. `file` is what a Video was read from, if that is known.
 
-    A Take or Run of the same shape gives its own latents, so that nothing is lost; everything else is encoded.
+    A Take or Run of the same shape and weights gives its own latents, so that nothing is lost; all else is encoded.
     Raises ValueError naming the argument for anything else, and Refused for faces without consent.
     """
     latents = film.latents if isinstance(film, Take) else film.latents.values if isinstance(film, Run) else None
@@ -363,8 +368,9 @@ def read(pipe: Pipeline, name: str, film, format: Format | None = None, fit: str
     digest = hash_of(film if file is None else file)
     pipe.safety.screen_film(video.frames, video.prompt, digest)
     format = format or format_of(pipe, size, aspect, height, width)
-    if latents is not None and tuple(latents.shape[-2:]) == format.cells:
-        return Source(latents, format, video.prompt, film, fit, notes, hash=digest)
+    own = video.origin is None or video.origin.weights == pipe.safety.weights     # another autoencoder's mean others
+    if latents is not None and own and tuple(latents.shape[-2:]) == format.cells:
+        return Source(latents.to(pipe.device), format, video.prompt, film, fit, notes, hash=digest)
     frames = fitted(FrameRate(NATIVE_FPS)(Stream.of(video)).frames(), format.native_height, format.native_width, fit)
     return Source(encode(pipe, frames), format, video.prompt, film, fit, notes, frames, digest)
 

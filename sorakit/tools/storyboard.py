@@ -36,7 +36,7 @@ from sorakit.tools.shot import (
     screened,
     within,
 )
-from sorakit.tools.windows import Timeline, fill, spans
+from sorakit.tools.windows import Timeline, fill, seed_of, spans
 from sorakit.types import NATIVE_FPS, Video
 
 TRANSITIONS = ("smooth", "cut")
@@ -114,23 +114,27 @@ class Storyboard:
         format = format_of(pipe, None, self.aspect, self.height, self.width)
         for text in {text for shot in self.shots for _, text in self.prompts(shot)}:
             pipe.safety.screen(pipe.prompt(text, negative=negative))
-        how = {"seed": self.seed, "negative": negative, "steps": steps, "guidance": guidance, "keep": keep,
-               "progress": progress}
+        how = {"negative": negative, "steps": steps, "guidance": guidance, "keep": keep, "progress": progress}
         with phase(progress, "read"):
             laid = [self.timeline(pipe, shot, format) for shot in self.shots]
         windows = sum(len(spans(timeline.mask, timeline.prompts)) for timeline, _ in laid)
-        parts, runs, latents = [], (), None
+        parts, runs, latents, shown = [], (), None, set()
         with within(pipe, 1 + latent_count("seconds", self.seconds), format):
             for shot, (timeline, _) in zip(self.shots, laid):
-                latents, made = fill(pipe, timeline, past=len(runs), windows=windows, **how)
+                texts = {text for _, text in timeline.prompts}
+                again, shown = texts <= shown, shown | texts     # the same noise would show the same shot again
+                latents, made = fill(pipe, timeline, past=len(runs), windows=windows,
+                                     seed=seed_of(self.seed, len(runs) if again else 0), **how)
                 parts.append(to_bytes(decode(pipe, latents))[:shot.frames])
                 runs += made
             title = "; ".join(dict.fromkeys(text for timeline, _ in laid for _, text in timeline.prompts))
             with phase(progress, "finish"):
-                seen = next((timeline.verdict for timeline, _ in laid if pipe.safety.vouched(timeline.verdict)), None)
+                verdicts = [timeline.verdict for timeline, _ in laid if timeline.verdict]     # where one is given
+                seen = next(filter(pipe.safety.vouched, verdicts), None) if verdicts else runs[-1].verdict
                 given = (path for card in self.cards for path in path_of(card.image) + path_of(card.video))
                 video = deliver(pipe, np.concatenate(parts), format, prompt=title, seed=self.seed, verdict=seen,
-                                made_from=tuple(dict.fromkeys(given)))
+                                made_from=tuple(dict.fromkeys(given)),
+                                notes=[note for run in runs for note in run.verdict.notes])
         notes = (note for _, said in laid for note in said)
         return Take(video, "storyboard", self.to_dict(lenient=True), runs, latents if len(parts) == 1 else None,
                     tuple(dict.fromkeys(notes)))
@@ -226,7 +230,7 @@ class Storyboard:
     def save(self, path: str | Path) -> Path:
         """As JSON; there is a whole file or none. Relative paths of pictures and films are written as from its folder.
         """
-        path = Path(path)
+        path = Path(path).expanduser()
         beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             board = self.to_dict()
@@ -241,9 +245,10 @@ class Storyboard:
     def load(cls, path: str | Path) -> Storyboard:
         """A saved board. Raises ValueError for what is no storyboard, naming what does not fit."""
         try:
-            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+            path = Path(path).expanduser()
+            fields = json.loads(path.read_text(encoding="utf-8"))
             version = fields.pop("version", VERSION)
-            cards = [Card(**rebased(card, Path(path).parent, os.curdir)) for card in fields.pop("cards")]
+            cards = [Card(**rebased(card, path.parent, os.curdir)) for card in fields.pop("cards")]
             if version != VERSION:
                 raise ValueError(f"it is of version {version}; this sorakit reads version {VERSION}")
             return cls(tuple(cards), **fields)

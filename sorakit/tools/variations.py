@@ -38,7 +38,7 @@ def variations(pipe: Pipeline, prompt: str, n: int = 4, *, seconds: float = 2.0,
     guided = Guided.of(pipe, Given(format, empty.known, empty.mask))
     request = {"prompt": prompt, "negative": negative, "steps": steps, "guidance": guidance}
     with within(pipe, empty.known.shape[2], format, n):
-        recorder = Told(guided, (), progress, 0, 1, request)
+        recorder = Told(guided, (), progress)
         noises = [guided.drawn(seed + k) for k in range(n)]
         briefs = [guided.prompt(prompt, negative=negative, seed=seed + k) for k in range(n)]
         guided.drawn = lambda seed: torch.cat(noises)                    # of all films at once, this one time

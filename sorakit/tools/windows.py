@@ -18,7 +18,7 @@ from sorakit.synthesis.assembly import Assembly
 from sorakit.synthesis.finish import to_bytes
 from sorakit.tools.carry import carried_on, ends, held, jump_of, lit
 from sorakit.tools.shot import Given, Guided, encode_still
-from sorakit.types import DenoisingStep, Verdict
+from sorakit.types import Verdict
 
 WINDOW = 9                 # latents at a time: the longest films that the models learned from, of 2 s
 CONTEXT = 4                # latents that a window knows of what came before
@@ -94,7 +94,7 @@ def fill(pipe: Pipeline, timeline: Timeline, *, seed: int = 0, window: int = WIN
         guided = Guided.of(pipe, Given(small(timeline.format), known, given, start, strength, timeline.anchor,
                                        verdict=timeline.verdict, opened=opened))
         request = {"prompt": prompt, "seed": seed_of(seed, number), **options}
-        run = Run.record(guided, keep, request, Told(guided, keep, progress, past + number, windows, request))
+        run = Run.record(guided, keep, request, Told(guided, keep, progress, past + number, windows))
         values = run.latents.values
         if left or right:
             values = held(values, ahead, left, right, jump_of(to_bytes(run.frames), left, right))
@@ -109,19 +109,12 @@ def fill(pipe: Pipeline, timeline: Timeline, *, seed: int = 0, window: int = WIN
 
 
 class Told(Recorder):
-    """A recorder that tells `progress` of each step of the diffusion."""
+    """A recorder that tells `progress` of each step of the diffusion, with `past` windows of `windows` behind it."""
 
-    def __init__(self, guided: Guided, keep, progress: Callable[[str, int, int], None] | None, past: int, windows: int,
-                 request: dict):
-        super().__init__(guided, keep)
-        self.progress = progress or (lambda *_: None)
-        each = guided.steps_of(request.get("steps"), request.get("guidance"), request.get("negative", ""))
-        self.past, self.all = past * each, windows * each
-        self.progress("sample", self.past, self.all)
-
-    def _step(self, step: DenoisingStep) -> None:
-        super()._step(step)
-        self.progress("sample", self.past + len(self.steps), self.all)
+    def __init__(self, guided: Guided, keep, progress: Callable[[str, int, int], None] | None, past: int = 0,
+                 windows: int = 1):
+        super().__init__(guided, keep, progress and (
+            lambda stage, done, each: progress(stage, past * each + done, windows * each)))
 
 
 def grow(pipe: Pipeline, past: Float[Tensor, "1 c k i j"] | None, count: int, prompt: str, format: Format, *,

@@ -3,7 +3,9 @@
 The student is the flow model with a second time: it learns the mean velocity from t down to r, with which one step of
 Euler's method lands where many small ones would (the average velocity of MeanFlow: Geng et al. 2025, arXiv:2505.13447).
 It learns that from whole walks of the guided flow model, which are made once and kept: any two points of a walk are a
-lesson (as knowledge distillation of Luhman & Luhman 2021, arXiv:2101.02388, does from its two ends).
+lesson (as knowledge distillation of Luhman & Luhman 2021, arXiv:2101.02388, does from its two ends). Where a span ends
+in a film, that film is also to look like the walk's to the flow model itself: a mean of squares alone leaves heads and
+legs soft (as Kang et al. 2024, arXiv:2405.05967, do with a network of their own).
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from jaxtyping import Bool, Float, Int
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from ..device import autocast, pick_device
-from ..diffusion.flow import draw_known
+from ..diffusion.flow import RectifiedFlow, draw_known
 from ..diffusion.sampler import WORDS_HELP, Sampler, Skip, shapes, shifted
 from ..latent.autoencoder import Autoencoder
 from ..latent.text import TextEncoder
@@ -36,7 +39,9 @@ from .half import use_half_products
 from .loop import Loop, check_recipe, first_goes_first, join_processes
 
 STEPS = (8, 4, 2, 1)                     # what the student is taught: a span is one step of so many
-SHARES = (0.35, 0.4, 0.15, 0.1)          # of the films in a batch, for each of these
+SHARES = (0.25, 0.6, 0.1, 0.05)          # of the films in a batch, for each of these
+LAST = 0.3                               # of the films, whatever the shares: the last of four steps, which draws edges
+LOOKS = 6.0                              # how much it counts that films look alike to the flow model
 SUBSTEPS = 2                             # of the flow model in the shortest span: 16 for a film
 RATE = 0.3                               # of the learning rates that the flow model began with
 
@@ -74,7 +79,7 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
     half = half and device.type == "cpu"
     if half:
         use_half_products(teacher)
-    flow = [value.numpy().tobytes() for name, value in weights.flow.items() if not name.startswith("few_step.")]
+    flow = [value.numpy().tobytes() for name, value in sorted(weights.flow.items()) if not name.startswith("few_step.")]
     guide = Guide(teacher, text, table, guidance, hashlib.sha256(b"".join(flow)).hexdigest(), skip)
     with first_goes_first():
         store = cache_latents(eyes, words, data, clips, stills, seed=seed, workers=workers).to(device)
@@ -98,7 +103,7 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
         films = some.known.shape[0]
         these, *span = (v[rank::ranks] for v in (torch.arange(films), *draw_spans(films, draw)))
         with autocast(device):
-            return some.loss(student.few_step, guide, these, *span, strong), len(these)
+            return some.loss(student.few_step, guide, these, *span, strong, draw), len(these)
 
     look = lambda: draw_look(average.few_step, text, eyes, Path(out) / "look.png")
     loop.run(step, look=look if samples and rank == 0 else None)
@@ -175,6 +180,28 @@ class Guide:
             save_file({name: value.cpu().contiguous() for name, value in kept.items()}, beside)
             beside.replace(path)
 
+    def unlike(self, film, other, known: Bool[Tensor, "b t h w"], vectors, mask,
+               draw: torch.Generator) -> Float[Tensor, ""]:
+        """How differently the flow model sees two films (b, c, t, h, w), both noised alike: mean squared distance of
+        its patches after a quarter, a half and three quarters of the blocks, each of length one, where nothing is
+        known. 0 for the same film. The noise is faint to middling, as what is seen through more is not shapes."""
+        u = 0.02 + 0.3 * torch.rand(len(film), 1, 1, 1, generator=draw)
+        t = shifted(u).to(film).expand(known.shape).masked_fill(known, 0.0)
+        noise = torch.randn(film.shape, generator=draw).to(film)
+        depth = len(self.teacher.blocks)
+        names = {f"blocks.{max(1, round(depth * share)) - 1}" for share in (0.25, 0.5, 0.75)}
+
+        def seen(x):
+            patches = []
+            with self.teacher.watch(names, lambda name, value: patches.append(F.rms_norm(value, value.shape[-1:]))):
+                self.teacher(RectifiedFlow().interpolate(x, noise, t), t, vectors, mask)
+            return torch.stack(patches)                                                      # (blocks, b, n, d)
+
+        with torch.no_grad():
+            wanted = seen(other)
+        apart = (seen(film) - wanted).square().mean(-1) * ~known.flatten(1)
+        return apart.sum() / (len(names) * (~known).sum().clamp_min(1))
+
     def asked(self, ids, mask) -> Conditioning:
         """Captions, each against the one null caption."""
         return against(*self.text.network(self.table[ids], mask), *self.text.encode([""]))
@@ -190,9 +217,10 @@ class Walks:
     known: Bool[Tensor, "b t h w"]
 
     def loss(self, student, guide: Guide, which: Int[Tensor, " n"], begin: Int[Tensor, " n"], end: Int[Tensor, " n"],
-             channel_weight: Float[Tensor, " c"] | None = None) -> Float[Tensor, ""]:
+             channel_weight: Float[Tensor, " c"] | None = None, draw: torch.Generator | None = None
+             ) -> Float[Tensor, ""]:
         """Mean squared error of the mean velocity between two points of each of these walks, over the tokens that are
-        not known, each channel counting by its weight."""
+        not known, each channel counting by its weight. With draw, also how unlike films look where spans end in one."""
         device = guide.table.device
         x, x_next = (self.x[at, which].to(device).float() for at in (begin, end))
         known = self.known[which].to(device)
@@ -200,18 +228,26 @@ class Walks:
         with torch.no_grad():
             asked = guide.asked(self.ids[which].to(device), self.mask[which].to(device))
         target = (x - x_next) / (t - t_next).masked_fill(known, 1.0).unsqueeze(1)
-        error = (student(x, t, asked.vectors, asked.mask, span=t - t_next).float() - target).square()
+        velocity = student(x, t, asked.vectors, asked.mask, span=t - t_next).float()
+        error = (velocity - target).square()
         error = (error if channel_weight is None else error * channel_weight.view(-1, 1, 1, 1)).mean(1)
-        return ((error * ~known).flatten(1).sum(1) / (~known).flatten(1).sum(1).clamp_min(1)).mean()    # films alike
+        loss = ((error * ~known).flatten(1).sum(1) / (~known).flatten(1).sum(1).clamp_min(1)).mean()    # films alike
+        made = (end == len(self.x) - 1).nonzero().squeeze(1).to(device)                               # whole films
+        if draw is None or not len(made):
+            return loss
+        film, vectors, mask = ((x - (t - t_next).unsqueeze(1) * velocity)[made], asked.vectors[made], asked.mask[made])
+        return loss + LOOKS * guide.unlike(film, x_next[made], known[made], vectors, mask, draw)
 
 
 def draw_spans(n: int, draw: torch.Generator) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
     """Between which points of walks n spans lie: lengths in their SHARES, half of them steps of a sampler that starts
-    from noise, half anywhere."""
+    from noise, half anywhere; but a share of LAST the last of four steps."""
     most = max(STEPS)
     length = most // torch.tensor(STEPS)[torch.multinomial(torch.tensor(SHARES), n, replacement=True, generator=draw)]
-    place, free = torch.rand(2, n, generator=draw)
+    place, free, last = torch.rand(3, n, generator=draw)
     begin = torch.where(free < 0.5, (place * (most // length)).long() * length, (place * (most + 1 - length)).long())
+    length = torch.where(last < LAST, most // 4, length)
+    begin = torch.where(last < LAST, most - length, begin)
     return begin, begin + length
 
 

@@ -109,14 +109,15 @@ class Loop:
                     parameter.grad /= ranks
 
     def _agree(self, go: bool) -> bool:
-        """All processes stop together: the first one's clock counts."""
+        """All processes stop together, and learn at one rate: the first one's clock counts."""
         if not distributed.is_initialized():
             return go
-        word = torch.tensor([go], dtype=torch.uint8)
+        word = torch.tensor([go, self.spent], dtype=torch.float64)
         if distributed.get_backend() == "nccl":
             word = word.cuda()
         distributed.broadcast(word, 0)
-        return bool(word.item())
+        go, self.spent = word.tolist()
+        return bool(go)
 
     def _save(self, curve):
         with (self.out / "curve.csv").open("a", newline="") as file:

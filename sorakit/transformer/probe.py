@@ -7,8 +7,9 @@ value's place. `model.without("blocks.3.time")` switches a part off. Both are co
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ class Probe:
 
     patterns: tuple[str, ...]
     look: Callable[[str, Tensor], Tensor | None]
+    thread: int = field(default_factory=threading.get_ident)         # it sees what this one computes, no other film
 
     def wants(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.patterns)
@@ -29,7 +31,12 @@ class Probes:
     """The probes that look now; a model hands every named value to this, and goes on with what it gets back."""
 
     def __init__(self):
-        self.active: list[Probe] = []
+        self.all: list[Probe] = []
+
+    @property
+    def active(self) -> list[Probe]:
+        """Those of this thread."""
+        return [probe for probe in self.all if probe.thread == threading.get_ident()]
 
     def wants(self, name: str) -> bool:
         return any(probe.wants(name) for probe in self.active)
@@ -60,11 +67,11 @@ class Watched(nn.Module):
         What look returns, unless None, takes the value's place. Raises ValueError for a pattern that fits no name.
         """
         probe = Probe(fitting(patterns, self.names()), look)
-        self.probes.active.append(probe)
+        self.probes.all.append(probe)
         try:
             yield
         finally:
-            self.probes.active.remove(probe)
+            self.probes.all.remove(probe)
 
     @contextlib.contextmanager
     def without(self, *patterns: str, heads: Iterable[int] | None = None) -> Iterator[None]:

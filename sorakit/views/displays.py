@@ -174,7 +174,7 @@ def show_video(video, text: str = "") -> None:
 
 def show_take(take) -> None:
     """The film that a tool made, as any film."""
-    show_video(dataclasses.replace(take.video, notes=take.notes or take.video.notes), repr(take))
+    show_video(dataclasses.replace(take.video, notes=tuple(dict.fromkeys((*take.notes, *take.video.notes)))), repr(take))
 
 
 def show_storyboard(board) -> dict[str, str]:

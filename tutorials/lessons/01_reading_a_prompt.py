@@ -8,7 +8,7 @@
 # - what tokens are, and how a word that nobody has seen is cut into some;
 # - what a word vector is, and how it knows that a puppy is nearly a dog;
 # - how sorakit finds out who does what, where and when, and what it draws in place of what it cannot;
-# - why the order of words needs attention, by writing the text encoder by hand.
+# - why a mean of words loses their order, and how places and attention keep it, by writing the text encoder by hand.
 #
 # *About an hour with the exercises; all cells together compute for a few seconds.* You need to have met vectors and
 # matrix products.
@@ -94,7 +94,9 @@ checks.highlight(highlight)
 # ## 2 · Word vectors
 #
 # Each token has a row in a table: a vector of 128 numbers. Words that are used alike have vectors that point alike.
-# Nobody wrote that table by hand: it was distilled from a model that has read a great many sentences.
+# The table was distilled from a model that has read a great many sentences. Only 87 words that this model misreads were
+# given others in their place, by hand: *lorry* is read as *truck*, *gallop* as *horse runs* (`READ_AS` in
+# [words.py](../sorakit/training/words.py)).
 
 # %% tags=["nbval-check-output"]
 table = torch.from_numpy(words.vectors)
@@ -106,10 +108,10 @@ print(tuple(table.shape), "of length", ", ".join(f"{vector(word).norm():.2f}" fo
 # rounding, so their inner product is the cosine. sorakit's `similarity` gives the same.
 
 # %% tags=["nbval-check-output"]
-for a, b in (("puppy", "dog"), ("lorry", "truck"), ("dawn", "sunrise"), ("horse", "piano")):
+for a, b in (("puppy", "dog"), ("car", "automobile"), ("dawn", "sunrise"), ("horse", "piano")):
     cosine = (vector(a) @ vector(b)).item()
     assert abs(cosine - words.similarity(a, b)) < 0.01
-    print(f"{a:6} {b:8} {cosine:5.2f}")
+    print(f"{a:6} {b:10} {cosine:5.2f}")
 
 # %%
 some = "horse puppy dog cat bird car truck train boat beach forest street field desert dawn sunset night rain snow fog"
@@ -178,8 +180,8 @@ plt.yticks(range(len(known)), known)
 plt.show()
 
 # %% [markdown]
-# Not bad for a table of 27 words. But to it *gallop* is a subject: a word that is used where horses are. Now let it
-# read something harder, and compare it with sorakit's reading, the `Brief`.
+# Not bad for a table of 27 words. But to it *gallop* is a subject: the table reads it as *horse runs*, and the horse is
+# louder. Now let it read something harder, and compare it with sorakit's reading, the `Brief`.
 
 # %%
 def roles_from_scratch(prompt, least=0.6):
@@ -211,7 +213,7 @@ brief
 #
 # A reader may miss things, and it may see things that are not there. *Precision* is the share of what it found that is
 # right, *recall* the share of what is right that it found, and *F1* their harmonic mean. Nothing found where there
-# was nothing is 1.
+# was nothing is 1, nothing found of something is 0.
 
 # %% tags=["exercise"]
 def f1(found, right):

@@ -185,7 +185,8 @@ lost = (film - decoded).abs()[0].mean(0)                                # (t, h,
 show([[(frame * 8 - 1).expand(3, -1, -1) for frame in lost[::2]]], [f"frame {k}" for k in range(0, 9, 2)])
 
 # %% [markdown]
-# Edges are lost first, and whatever moves. Now in numbers, for films that neither of the two has seen. The curve is
+# Edges and fine detail are lost first: the palm's leaves and the parasol more than the horse, which is smooth. Now in
+# numbers, for films that neither of the two has seen. The curve is
 # yours from scratch.
 
 # %%
@@ -229,8 +230,8 @@ checks.psnr(psnr)
 # %% [markdown]
 # ## 5 · What the channels hold
 #
-# A film's latents show themselves: one row a moment, one column a channel, blue below zero and red above. These are the
-# ten that vary most. You can still see the horizon.
+# A film's latents show themselves: each column is a moment. The top row shows three principal components as red, green
+# and blue, the others the four channels that vary most, blue below zero and red above. You can still see the horizon.
 
 # %%
 sk.Latents(latents)
@@ -262,8 +263,9 @@ moved = (pipe.autoencoder.encode(changed) - latents).abs().amax((0, 1, 3, 4))
 print("latents that move:", [k for k in range(len(moved)) if moved[k] > 0])
 
 # %% [markdown]
-# Only the last. The autoencoder is *causal*: it pads with the past alone. So a film can be encoded while it still runs,
-# the first latents of a long film are those of a short one, and a film can be extended without encoding it anew.
+# Only the last. The autoencoder is *causal*: each latent is made from its own frames and those before. So a film can be
+# encoded while it still runs, the first latents of a long film are those of a short one, and a film can be extended
+# without encoding it anew.
 
 # %% tags=["nbval-check-output"]
 short = pipe.autoencoder.encode(film[:, :, :5])

@@ -7,7 +7,8 @@
 # **What you will know**
 # - how a prompt is judged, and how to read the reasons;
 # - what moving a threshold buys and costs, and why precision depends on who asks;
-# - how to hide a message in a film so that noise, cuts and codecs do not wash it away, and how sure one can be of it;
+# - how to hide a message in a film so that noise and cuts do not wash it away, and codecs seldom do, and how sure one
+#   can be of it;
 # - what a signature holds together, and what it leaves open;
 # - why a mark and a signature need each other, and why neither says that a film is real.
 #
@@ -411,7 +412,7 @@ checks.find_shift(find_shift)
 #
 # Our pattern has a second weakness: much of it is finest noise, which shrinking and blur throw away first, and codecs
 # in part. sorakit keeps the idea and changes the pattern:
-# - it is made of *waves* of 9 to 32 pixels, which codecs keep;
+# - it is made of *waves* of 9 to 32 pixels, which codecs throw away last;
 # - the waves are blue and yellow more than light and dark, as eyes are dull for small waves of blue;
 # - it is a *tile* of 128 x 128 pixels, laid again and again, so that any piece of the film holds a whole one;
 # - a part of it is always the same, to find the place by. The rest are 128 patterns, as in exercise 3: 64 bits, and 64
@@ -591,8 +592,8 @@ after = {name: detect(film) for name, film in films.items()}
 chances = {"ours": [ours_after(attack) for attack in attacks.values()],
            "sorakit's": [found.p_value for found in after.values()]}
 for name, found in after.items():
-    print(f"{name:12} {'the 64 bits are right' if found.payload == payload else 'lost':22} {found.tried:3} tries, p = "
-          f"{found.p_value:.1g}")
+    said = "the 64 bits are right" if found.payload == payload else "marked, bits lost" if found.found else "not sure"
+    print(f"{name:12} {said:22} {found.tried:3} tries, p = {found.p_value:.1g}")
 
 # %%
 figure, axes = plt.subplots(figsize=(9, 3), layout="constrained")
@@ -609,8 +610,9 @@ plt.show()
 # Above the red line a film counts as marked. As long as every pixel stays in its place ours is often the surer one,
 # even after a codec: it uses every wave that there is, carries no message, and is looked for in one place only. Blur
 # and shrinking weaken it, and flipped, turned or cut it is gone. sorakit's mark pays for its 64 bits and for trying
-# every place, size and turn, and outlives all of these. It has limits too: after the hardest JPEG and at a tenth of
-# the size it stays below the line, where the detector has to say that it is not sure.
+# every place, size and turn, and outlives all of these. It has limits too: after the MP4 it is still found, but its 64
+# bits can no longer be read; after the hardest JPEG and at a tenth of the size it stays below the line, where the
+# detector has to say that it is not sure.
 
 # %% [markdown]
 # ## 8 · Sign it
