@@ -174,7 +174,8 @@ def show_video(video, text: str = "") -> None:
 
 def show_take(take) -> None:
     """The film that a tool made, as any film."""
-    show_video(dataclasses.replace(take.video, notes=tuple(dict.fromkeys((*take.notes, *take.video.notes)))), repr(take))
+    said = tuple(dict.fromkeys((*take.notes, *take.video.notes)))
+    show_video(dataclasses.replace(take.video, notes=said), repr(take))
 
 
 def show_storyboard(board) -> dict[str, str]:

@@ -610,9 +610,8 @@ plt.show()
 # Above the red line a film counts as marked. As long as every pixel stays in its place ours is often the surer one,
 # even after a codec: it uses every wave that there is, carries no message, and is looked for in one place only. Blur
 # and shrinking weaken it, and flipped, turned or cut it is gone. sorakit's mark pays for its 64 bits and for trying
-# every place, size and turn, and outlives all of these. It has limits too: after the MP4 it is still found, but its 64
-# bits can no longer be read; after the hardest JPEG and at a tenth of the size it stays below the line, where the
-# detector has to say that it is not sure.
+# every place, size and turn, and outlives all of these. It has limits too: after the small MP4, the hardest JPEG and at
+# a tenth of the size it stays below the line, where the detector has to say that it is not sure.
 
 # %% [markdown]
 # ## 8 · Sign it
