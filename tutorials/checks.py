@@ -350,14 +350,14 @@ def threshold_for(function):
            "prompts alone.")
     expect(0.6 not in got, told + "Two of the five harmless prompts are too many: 0.4 is more than 0.21.")
     expect(got == want, told)
-    few = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), np.array([1, 1, 0, 1, 1, 0], dtype=bool)
-    got = few[0][few[0] >= function(few[0].copy(), few[1].copy(), 0.5)].tolist()
-    expect(got == [0.4, 0.5, 0.6], f"of six prompts with two harmless ones and most=0.5 it stops those that score "
-           f"{got}, not [0.4, 0.5, 0.6]. One of two may be stopped: divide by the number of harmless prompts.")
     expect(stopped(0.2) == want, f"one of five is exactly 0.2, and with most=0.2 that much is allowed. It stops those "
            f"that score {stopped(0.2)}.")
     expect(stopped(0.0) == [0.95], f"with most=0 no harmless prompt may be stopped, and 0.9 is one. It stops those "
            f"that score {stopped(0.0)}; whatever is at least the threshold is stopped.")
+    few = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), np.array([1, 1, 0, 1, 1, 0], dtype=bool)
+    got = few[0][few[0] >= function(few[0].copy(), few[1].copy(), 0.5)].tolist()
+    expect(got == [0.4, 0.5, 0.6], f"of six prompts with two harmless ones and most=0.5 it stops those that score "
+           f"{got}, not [0.4, 0.5, 0.6]. One of two may be stopped: divide by the number of harmless prompts.")
     expect(function(np.array([0.5, 0.9]), np.array([True, False]), 0.0) > 0.9, "if the highest score of all is "
            "harmless and none may be stopped, no score will do: np.inf.")
     return "So many false alarms and no more: that is a choice, and somebody has to answer for it."
