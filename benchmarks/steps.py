@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from sorakit.diffusion.sampler import Sampler
 from sorakit.evaluation.adherence import describe, judge, scenes_to_ask
-from sorakit.pipeline import Pipeline, load
+from sorakit.pipeline import Pipeline, load, sampler_for
 from sorakit.types import NATIVE_FPS, Brief
 from sorakit.world.scene import Scene
 
@@ -33,6 +33,7 @@ SAMPLERS = {
     "APG": Sampler(guide="apg"), "few-step": Sampler(method="few_step"),
 }
 ONE_FLOW = ("Euler", "Heun", "DPM-Solver++(2M)", "UniPC", "DDIM", "few-step")    # all on the way to the same film
+AS_IN_PIPE = "as `pipe` walks"                                                   # ancestral, guided to shapes as well
 REFERENCE = 200                                                                  # steps of Euler's method
 
 
@@ -66,7 +67,7 @@ def measure(pipe: Pipeline, scenes: Sequence[Scene], seeds: int, evaluations: Se
 
     reference = latents(Sampler(), pipe.transformer, REFERENCE, guidance)
     rows = []
-    for name, sampler in SAMPLERS.items():
+    for name, sampler in {**SAMPLERS, AS_IN_PIPE: sampler_for(pipe.transformer)}.items():
         network, scale = (few_step, 1.0) if name == "few-step" else (pipe.transformer, guidance)
         steps = sorted({steps_of(name, n) for n in evaluations}) if network is not None else []
         for n in tqdm(steps, desc=name, unit="budget"):
@@ -112,10 +113,10 @@ def plot(rows: list[dict], path: Path) -> None:
     budgets = sorted({row["evaluations"] for row in rows if row["sampler"] == "few-step"}
                      or {row["evaluations"] for row in rows})
     for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys):
-        for k, name in enumerate(SAMPLERS):
+        for k, name in enumerate((*SAMPLERS, AS_IN_PIPE)):
             points = [(row["evaluations"], row[key]) for row in rows if row["sampler"] == name and key in row]
             if points:
-                axes.plot(*zip(*points), marker="osD^v<>Px*"[k], color=f"C{k}", label=name, markersize=4)
+                axes.plot(*zip(*points), marker="osD^v<>Px*h"[k], color=f"C{k}", label=name, markersize=4)
         axes.set(xscale="log", xlabel="evaluations of the network a film",
                  ylabel=f"RMS to {REFERENCE} steps" if key == "distance" else key)
         axes.set_xticks(budgets, [f"{n:g}" for n in budgets])
