@@ -116,7 +116,8 @@ def plot(rows: list[dict], path: Path) -> None:
         for k, name in enumerate((*SAMPLERS, AS_IN_PIPE)):
             points = [(row["evaluations"], row[key]) for row in rows if row["sampler"] == name and key in row]
             if points:
-                axes.plot(*zip(*points), marker="osD^v<>Px*h"[k], color=f"C{k}", label=name, markersize=4)
+                axes.plot(*zip(*points), marker="osD^v<>Px*h"[k], color="black" if name == AS_IN_PIPE else f"C{k}",
+                          label=name, markersize=4)
         axes.set(xscale="log", xlabel="evaluations of the network a film",
                  ylabel=f"RMS to {REFERENCE} steps" if key == "distance" else key)
         axes.set_xticks(budgets, [f"{n:g}" for n in budgets])
