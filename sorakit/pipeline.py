@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import math
 import numbers
 import time
 from collections.abc import Callable, Sequence
@@ -265,7 +266,7 @@ def aspect_of(film) -> str:
         height, width = film.shape[-2:] if isinstance(film, torch.Tensor) else film.shape[1:3]
     else:
         height, width = film.height, film.width
-    near = (name for name in NATIVE_SIZES if abs(width / height * np.divide(*shape_of(name)[::-1]) - 1) < 0.03)
+    near = (name for name, (h, w) in NATIVE_SIZES.items() if math.isclose(width / height, w / h, rel_tol=0.03))
     return next(near, f"{width}:{height}")
 
 

@@ -235,8 +235,8 @@ class Walks:
         made = (end == len(self.x) - 1).nonzero().squeeze(1).to(device)                               # whole films
         if draw is None or not len(made):
             return loss
-        film, vectors, mask = ((x - (t - t_next).unsqueeze(1) * velocity)[made], asked.vectors[made], asked.mask[made])
-        return loss + LOOKS * guide.unlike(film, x_next[made], known[made], vectors, mask, draw)
+        film = x - (t - t_next).unsqueeze(1) * velocity
+        return loss + LOOKS * guide.unlike(*(v[made] for v in (film, x_next, known, asked.vectors, asked.mask)), draw)
 
 
 def draw_spans(n: int, draw: torch.Generator) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
