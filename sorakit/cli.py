@@ -55,6 +55,8 @@ Stills = Annotated[int, typer.Option(help="How many first frames of other clips 
 StillShare = Annotated[float, typer.Option(help="Share of the steps that learn from stills.", min=0, max=1)]
 Workers = Annotated[int, typer.Option(help="Processes that draw them.", min=1)]
 Half = Annotated[bool, typer.Option(help="Compute in bf16 on a CPU too: some are faster at it, some far slower.")]
+Compiled = Annotated[bool, typer.Option(help="Compile the transformer's blocks first: minutes, and then a third less "
+                                             "for each step. Wants a C++ compiler.")]
 Data = Annotated[Path, typer.Option(help="Folder that keeps them.")]
 
 
@@ -184,19 +186,22 @@ def train_flow(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path
                stills: Stills = 0, still_share: StillShare = 1 / 16, half: Half = False,
                seed: Annotated[int, typer.Option(help="Another seed draws other clips.")] = 1,
                fall: Annotated[float, typer.Option(help="Last share of the minutes, in which the learning rate falls "
-                                                        "to nothing; 1 with --start.")] = 0.25, device: Device = None):
+                                                        "to nothing; 1 with --start.")] = 0.25,
+               rate: Annotated[float, typer.Option(help="Share of the full learning rate to learn at.")] = 1.0,
+               compiled: Compiled = False, device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import flow
 
         flow.train(preset, minutes, out, data, autoencoder, clips=clips, workers=workers, start=start, seed=seed,
-                   stills=stills, still_share=still_share, half=half, device=device, fall=fall)
+                   stills=stills, still_share=still_share, half=half, device=device, fall=fall, rate=rate,
+                   compiled=compiled)
 
 
 @train.command("few-step", help="Teaches a trained flow model to need 1 to 8 steps, with guidance built in.")
 def train_few_step(start: Annotated[str, typer.Option(help="The flow model: nano, base or a folder.")] = "nano",
                    minutes: Minutes = 60.0, out: Out = Path("checkpoints/few_step"), clips: Clips = 3000,
                    workers: Workers = 1, data: Data = Path("checkpoints/data"), stills: Stills = 0,
-                   still_share: StillShare = 1 / 16, half: Half = False,
+                   still_share: StillShare = 1 / 16, half: Half = False, compiled: Compiled = False,
                    guidance: Annotated[float, typer.Option(help="How hard the prompt is to pull.")] = 4.0,
                    walks: Annotated[int, typer.Option(help="Batches of films that the flow model makes first, to "
                                                            "learn from; they are kept.")] = 100,
@@ -206,7 +211,7 @@ def train_few_step(start: Annotated[str, typer.Option(help="The flow model: nano
         from sorakit.training import few_step
 
         few_step.train(start, minutes, out, data, walks=walks, clips=clips, stills=stills, still_share=still_share,
-                       guidance=guidance, seed=seed, workers=workers, half=half, device=device)
+                       guidance=guidance, seed=seed, workers=workers, half=half, compiled=compiled, device=device)
 
 
 app.registered_commands += cli_tools.app.registered_commands

@@ -30,6 +30,7 @@ from sorakit.safety.safety import Safety
 from sorakit.synthesis.encode import Encoded
 from sorakit.synthesis.finish import enlarge, shape_of
 from sorakit.synthesis.recipe import Synthesis
+from sorakit.synthesis.stream import Stream
 from sorakit.transformer.model import Transformer
 from sorakit.types import NATIVE_FPS, NATIVE_SIZES, Verdict, Video
 from sorakit.videofile import check_path
@@ -168,7 +169,7 @@ class Pipeline:
         across, down = shape_of(aspect)
         height, width = native_size(across / down)
         shape = (1, self.autoencoder.channels, 1 + round(seconds * NATIVE_FPS / TIME), height // SPACE, width // SPACE)
-        return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(int(seed))).to(self.device)
 
     def known(self, image: UInt8[np.ndarray, "h w 3"] | None, noise: Float[Tensor, "1 c t i j"]):
         """Latents of which the first is the image, and the mask that says so; (None, None) without an image."""
@@ -207,9 +208,11 @@ class Pipeline:
         if isinstance(film, Video) and film.origin:
             origin, has_marks = film.origin.after("c2pa.edited"), True
         origin = origin or self.safety.origin(prompt, self.model, seed)
-        aspect = aspect or self.synthesis.aspect or aspect_of(film)
+        size = size_of(film)
+        if not (height and width):
+            aspect = aspect or self.synthesis.aspect or aspect_of(film)
         if has_marks:
-            has_marks = self.synthesis.keeps((film.height, film.width), self.synthesis.target(aspect, height, width))
+            has_marks = self.synthesis.keeps(size, self.synthesis.target(aspect, height, width))
         told = progress or (lambda *_: None)
         told("finish", 0, 1)
         done = self.synthesis.write(
@@ -217,7 +220,7 @@ class Pipeline:
             metadata=self.safety.said(origin), **encoding,
             progress=lambda number, count, _: number < count and told("finish", number, count),
             mark=lambda stream: stream.then(
-                lambda: self.safety.released(stream, stream.fps, origin, verdict, has_marks)))
+                lambda: self.safety.released(stream, stream.fps, stream.count, origin, verdict, has_marks)))
         told("finish", done.count, done.count)
         return done
 
@@ -260,12 +263,19 @@ def sampler_for(transformer: Transformer) -> Sampler:
     return Sampler(method="ancestral", interval=WORDS_HELP, skip=shapes(len(transformer.blocks)))
 
 
-def aspect_of(film) -> str:
-    """The shape of what `Pipeline.save` takes: one that models draw, if it is within 3% of it, else its very own."""
+def size_of(film) -> tuple[int, int]:
+    """Height and width of what `Pipeline.save` takes. Raises ValueError for anything else."""
     if isinstance(film, torch.Tensor | np.ndarray):
-        height, width = film.shape[-2:] if isinstance(film, torch.Tensor) else film.shape[1:3]
-    else:
-        height, width = film.height, film.width
+        return tuple(film.shape[-2:] if isinstance(film, torch.Tensor) else film.shape[1:3])
+    if not isinstance(film, Stream | Video):
+        raise ValueError(f"film is of type {type(film).__name__}; it takes a Video, a Stream, frames or what the "
+                         "decoder gives")
+    return film.height, film.width
+
+
+def aspect_of(film) -> str:
+    """The shape of a film: one that models draw, if it is within 3% of it, else its very own."""
+    height, width = size_of(film)
     near = (name for name, (h, w) in NATIVE_SIZES.items() if math.isclose(width / height, w / h, rel_tol=0.03))
     return next(near, f"{width}:{height}")
 

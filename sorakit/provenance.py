@@ -131,6 +131,12 @@ def path_of(given) -> tuple[str, ...]:
     return (str(Path(given).expanduser().absolute()),) if isinstance(given, (str, Path)) else ()
 
 
+def sources_of(given) -> tuple[str, ...]:
+    """As `path_of`; of a film that sorakit made (a Video, Take or Run), the files that it was made from."""
+    origin = getattr(getattr(given, "video", given), "origin", None)
+    return path_of(given) or (origin.made_from if origin else ())
+
+
 def sign(path: str | Path, origin: Origin, *, authority: Authority | None = None, name: str | None = None) -> Path:
     """Give a finished file a signed manifest, in place (or beside it, for WebM), and check it on read-back.
 
@@ -176,7 +182,7 @@ def sign(path: str | Path, origin: Origin, *, authority: Authority | None = None
             with path.open("rb") as source, partial.open("w+b") as signed:
                 builder.sign(authority.signer(), _format(kind), source, signed)
         found = _read(path if kind in BESIDE else partial, kind, partial if kind in BESIDE else None,
-                      authority.certificate)
+                      _context(authority.certificate))
         if not found.signed or found.changed:
             raise OSError(f"{name} did not read back as signed: {found}")
         os.replace(partial, manifest_path if kind in BESIDE else path)
@@ -194,25 +200,31 @@ def verify(path: str | Path, *, authority: Authority | None = None, trust: Seque
         authority: whose signatures are trusted; by default the local one's.
         trust: certificates (PEM files) of authorities that are trusted as well.
 
-    Raises FileNotFoundError for no file.
+    Raises FileNotFoundError for no file, ValueError for trust in what is no certificate.
     """
-    path = Path(path)
+    from cryptography import x509
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r} is no file")
     authority = authority or Authority.existing()
     anchors = [authority.certificate] if authority else []
-    anchors += [Path(certificate).read_text() for certificate in trust]
+    for certificate in trust:
+        anchors.append(Path(certificate).expanduser().read_text(errors="replace"))
+        try:
+            x509.load_pem_x509_certificates(anchors[-1].encode())
+        except ValueError as error:
+            raise ValueError(f"trust={str(certificate)!r} is no certificate (PEM): {error}") from error
     aside = beside(path)
     sidecar = aside if path.suffix.lower() not in EMBEDDED and aside.is_file() else None
-    return _read(path, path.suffix.lower(), sidecar, "\n".join(anchors))
+    return _read(path, path.suffix.lower(), sidecar, _context("\n".join(anchors)))
 
 
-def _read(path, kind, sidecar, anchors) -> Provenance:
+def _read(path, kind, sidecar, context) -> Provenance:
     import c2pa
     try:
         with path.open("rb") as stream:
             reader = c2pa.Reader(_format(kind), stream, *([sidecar.read_bytes()] if sidecar else []),
-                                 context=_context(anchors))
+                                 context=context)
     except c2pa.C2paError as error:
         if "ManifestNotFound" in str(error) or "NotSupported" in str(error):
             return Provenance(signed=False)

@@ -32,7 +32,8 @@ from sorakit.types import Brief, Conditioning, DenoisingStep, Latents, Verdict, 
 STAGES = ("prompt", "screen", "text", "known", "diffusion", "decode", "synthesis", "release")
 VERSION = 1
 COUNTS_IN = {"prompt": "prompt", "negative": "prompt", "image": "prompt", "seed": "diffusion", "steps": "diffusion",
-             "guidance": "diffusion", "seconds": "diffusion", "aspect": "diffusion"}      # what a change there alters
+             "guidance": "diffusion", "seconds": "diffusion", "aspect": "diffusion",
+             "height": "synthesis", "width": "synthesis"}                                 # what a change there alters
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +124,9 @@ class Run:
                 that run must have kept them (`keep=`).
             changes: other values of what a call takes (guidance=7.0, height=720); they count in the stages that follow.
 
-        Raises ValueError for a run without its pipeline, an unknown stage, a step that is not there, a shape that its
-        latents do not have, or a patch from a run that did not keep it.
+        Raises ValueError for a run without its pipeline, an unknown stage, a step that is not there, a change, patch or
+        keep that counts in what is taken over, a shape that its latents do not have, or a patch from a run that did not
+        keep it.
         """
         if self.pipeline is None:
             raise ValueError("this run has no pipeline to replay with; pass one to Run.load(path, pipeline)")
@@ -133,6 +135,9 @@ class Run:
         if at is not None and (from_ != "diffusion" or not 0 <= at < len(self.steps)):
             raise ValueError(f"at={at!r} with from_={from_!r} does not fit; it takes a step from 0 to "
                              f"{len(self.steps) - 1}, and from_='diffusion'")
+        asks = [name for name in inspect.signature(self.pipeline.stages).parameters if name != "do"]
+        if unknown := [name for name in changes if name not in asks]:
+            raise ValueError(f"{unknown[0]}= cannot be changed in this run; it takes {', '.join(asks)}")
         recorder = Recorder(self.pipeline, self.keep if keep is None else keep)
         past = STAGES[:STAGES.index(from_) + (at is None)]
         for name, stage in COUNTS_IN.items():
@@ -142,6 +147,9 @@ class Run:
                 stage = "prompt" if decided else stage
                 raise ValueError(f"{name}={reprlib.repr(changes[name])} counts in stage {stage!r}, which is taken over "
                                  f"as it was; {'' if decided else 'begin earlier, or '}make another run")
+        if (patch or keep is not None) and "diffusion" in past:
+            raise ValueError(f"{'patch' if patch else 'keep'}= counts in stage 'diffusion', which is taken over as it "
+                             "was; begin with from_='text' or at=0")
         recorder.taken = {name: self.records[name] for name in past}
         if at is None:
             recorder.steps = list(self.steps) if "diffusion" in past else []
@@ -152,7 +160,10 @@ class Run:
             x = self.steps[at].x
             recorder.resume = at, self.steps, edit(x) if edit else x
         recorder.patch = _checked_patch(patch or {}, self.pipeline.transformer)
-        return Run.record(self.pipeline, recorder.keep, {**self.request, **changes}, recorder)
+        again = Run.record(self.pipeline, recorder.keep, {**self.request, **changes}, recorder)
+        if at is not None and "steps" in changes:
+            again.request["steps"] = len(again.steps)
+        return again
 
     def diff(self, other: Run) -> Difference:
         """Where this run and another part, and by how much. Raises ValueError for films of different shapes."""
@@ -270,8 +281,11 @@ class Recorder:
 
     def _patched(self, name: str, value: Tensor) -> Tensor:
         other = self.patch[name].steps[min(len(self.steps), len(self.patch[name].steps) - 1)]
-        value = value.clone()
-        value[0] = _kept(other, name).to(value)
+        kept, value = _kept(other, name).to(value), value.clone()
+        if kept.shape != value[0].shape:
+            raise ValueError(f"patch={name!r} is {tuple(kept.shape)} in its run and {tuple(value[0].shape)} here; it "
+                             "takes a run of the same seconds and shape, and where words are looked at of as many")
+        value[0] = kept
         return value
 
     def _step(self, step: DenoisingStep) -> None:

@@ -111,9 +111,9 @@ def test_a_patch_comes_from_the_other_run(pipe, run):
     itself = run.replay(from_="text", patch={"blocks.1.time": run})
     assert torch.allclose(itself.latents.values, run.latents.values, atol=1e-4)
     with pytest.raises(ValueError, match="patch='blocks.0.space' was not kept"):
-        run.replay(patch={"blocks.0.space": other})
+        run.replay("text", patch={"blocks.0.space": other})
     with pytest.raises(ValueError, match="patch='nonsense' is no name"):
-        run.replay(patch={"nonsense": other})
+        run.replay("text", patch={"nonsense": other})
 
 
 def test_saved_and_loaded_it_is_the_same_run(pipe, run, tmp_path):
@@ -151,6 +151,14 @@ def test_what_cannot_be_replayed_says_so(pipe, run, tmp_path):
     for change in ({"seed": 9}, {"guidance": 7.0}, {"from_": "prompt", "prompt": "a blue boat"}, {"at": 1, "seed": 9}):
         with pytest.raises(ValueError, match="counts in stage"):        # no film is signed with a seed not its own
             run.replay(**change)
+    for ignored in ({"patch": {"blocks.1.time": run}}, {"keep": "blocks.1"}, {"from_": "synthesis", "height": 80}):
+        with pytest.raises(ValueError, match="counts? in stage '(diffusion|synthesis)', which is taken over"):
+            run.replay(**ignored)
+    with pytest.raises(ValueError, match="widht= cannot be changed in this run; it takes prompt, "):
+        run.replay("decode", widht=80)
+    longer = pipe.trace("a cat", keep="blocks.1.time", **ASK | {"seconds": 1.0})
+    with pytest.raises(ValueError, match="patch='blocks.1.time' is .* it takes a run of the same seconds"):
+        run.replay("text", patch={"blocks.1.time": longer})
     with pytest.raises(ValueError, match="pattern='blocks.9.*' fits no name"):
         pipe.trace("a cat", keep="blocks.9.*", **ASK)
     with pytest.raises(ValueError, match="no pipeline"):
@@ -195,6 +203,16 @@ def test_what_is_switched_off_is_off(pipe):
         one = velocity()
     assert not torch.allclose(none, one, atol=1e-4) and not torch.allclose(one, whole, atol=1e-4)
     assert torch.equal(velocity(), whole)
+    with pipe.transformer.without("blocks.1"):                              # the block as a whole lets all pass
+        gone = velocity()
+    with pipe.transformer.without("blocks.1.time", "blocks.1.word", "blocks.1.feed"):
+        assert torch.equal(velocity(), gone) and gone.abs().mean() > 0.1
+    for nothing in ("out", "embed", "blocks.1.nothing"):
+        with pytest.raises(ValueError, match="fits no name"), pipe.transformer.without(nothing):
+            pass
+    with pytest.raises(ValueError, match=r"heads=\[9\] are not all there: .* has 2"), \
+            pipe.transformer.without("blocks.1.time", heads=[9]):
+        velocity()
     with pytest.raises(ValueError, match="pattern='blocks.0.time' fits no name"), \
             pipe.transformer.without("blocks.0.time"):
         pass

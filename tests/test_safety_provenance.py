@@ -61,6 +61,10 @@ def test_another_authority_is_valid_but_trusted_only_when_its_certificate_is_giv
     found = verify(path, authority=authority)
     assert (found.changed, found.trusted) == (False, False) and "no reason to trust" in str(found)
     assert verify(path, authority=authority, trust=[other.folder / "authority.pem"]).trusted
+    for given in (path, film()):
+        with pytest.raises(ValueError, match="trust=.*no.pem.* is no certificate"):
+            (tmp_path / "no.pem").write_text("no certificate")
+            verify(given, authority=authority, trust=[tmp_path / "no.pem"])
 
 
 def test_signing_again_by_another_keeps_no_trust(film, authority, tmp_path):

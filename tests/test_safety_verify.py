@@ -194,12 +194,23 @@ def test_finished_frames_with_faces_are_not_let_out_unless_the_policy_or_consent
 def test_a_stream_is_marked_like_a_film_and_stopped_where_faces_stay(safety):
     film = plain()
     origin = safety.origin(PROMPT, "nano", 7)
-    frames = np.stack(list(safety.released(iter(film.frames), 8.0, origin)))
+    frames = np.stack(list(safety.released(iter(film.frames), 8.0, len(film.frames), origin)))
     whole = safety.release(film, model="nano", seed=7)
     assert np.abs(frames.astype(int) - whole.frames).mean() < 1
     assert verify_frames(frames) == origin.watermark
     with pytest.raises(Refused):
-        list(safety.released(iter(np.repeat(faces().frames, 6, 0)), 8.0, origin))
+        list(safety.released(iter(np.repeat(faces().frames, 6, 0)), 8.0, 6 * len(faces().frames), origin))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9, 16])
+def test_short_streams_are_screened_as_films_are(safety, count):
+    """However few frames there are, faces in all of them are not let out; also of films made from words alone."""
+    origin, verdict = safety.origin(PROMPT, "nano", 7), safety.judge(PROMPT)
+    frames = np.repeat(faces().frames[:1], count, 0)
+    with pytest.raises(Refused):
+        safety.release(Video(frames, 8.0, PROMPT), model="nano", seed=7, verdict=verdict)
+    with pytest.raises(Refused):
+        list(safety.released(iter(frames), 8.0, count, origin, verdict))
 
 
 def verify_frames(frames):

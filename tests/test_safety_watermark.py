@@ -49,7 +49,8 @@ def each(change, frames):
 
 
 def jpeg(frame):
-    return cv2.imdecode(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_COLOR)
+    coded = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 60])[1]            # OpenCV has BGR
+    return cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
 
 
 @pytest.mark.parametrize("change", [

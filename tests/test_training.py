@@ -2,11 +2,14 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,7 +18,7 @@ from sorakit.training.data import captions_of, load_shard, render_shards, scene_
 from sorakit.training.loop import Loop
 from sorakit.training.muon import Muon, orthogonal
 from sorakit.types import NATIVE_SIZES
-from sorakit.world.scene import is_held_out
+from sorakit.world.scene import Subject, is_held_out
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -103,8 +106,8 @@ def test_stills_are_the_first_frames_of_other_clips(data, autoencoder):
     words = Words.load()
     store = cache_latents(eyes, words, data, 50, 50, seed=1)
     clip = render(scene_of(2, 7), *NATIVE_SIZES["16:9"], 2.0, 8.0)
-    (films, *_), (stills, ids, mask, inside, labels, often) = store.buckets
-    assert torch.allclose(inside[7].float().mean(), torch.tensor(clip.subject_mask[0].mean()).float(), atol=1e-2)
+    (films, *_), (stills, ids, mask, body, labels, often) = store.buckets
+    assert torch.allclose(body[7, ..., 0].float().mean(), torch.tensor(clip.subject_mask[0].mean()).float(), atol=1e-2)
     assert films.shape[2:] == (9, 5, 9) and stills.shape[2:] == (1, 5, 9) and len(stills) == 50
     whole = eyes.encode(to_floats(clip.frames))
     assert torch.allclose(whole[0, :, :1], stills[7].float(), atol=0.05)
@@ -138,15 +141,78 @@ def test_helpers_learn_from_what_is_heard_and_where_it_is_and_do_not_change_the_
     model, films = FlowModel(8, 16, 64, 2, 2), torch.randn(3, 8, 2, 3, 4)
     asked = films, torch.randn(3, 5, 16), torch.ones(3, 5, dtype=torch.bool)
     noised = torch.zeros(3, 2, 3, 4, dtype=torch.bool), torch.randn_like(films), torch.rand(3)
-    inside, labels = torch.rand(3, 2, 3, 4), torch.zeros(3, len(ATTRIBUTES), dtype=torch.long)
-    alone, helped = (model(*asked, *noised, inside=a, labels=b) for a, b in ((None, None), (inside, labels)))
+    body, labels = torch.rand(3, 2, 3, 4, 3), torch.zeros(3, len(ATTRIBUTES), dtype=torch.long)
+    alone, helped = (model(*asked, *noised, body=a, labels=b) for a, b in ((None, None), (body, labels)))
     nothing = model(*asked, *noised, labels=labels - 1)                     # nothing to be heard
     assert torch.equal(alone, nothing) and helped > alone + 0.5
     (helped - alone).backward()
-    for weight in (model.heard.weight, model.where.weight, model.text.embed.weight, model.transformer.embed.weight):
+    for weight in (model.heard.weight, model.where[-1].weight, model.text.embed.weight, model.transformer.embed.weight):
         assert weight.grad.abs().sum() > 0
     assert model.transformer.out.down.weight.grad is None or not model.transformer.out.down.weight.grad.any()
-    assert not model.transformer.probes.active
+    model.zero_grad(set_to_none=True)
+    (model(*asked, *noised, body=body, labels=labels, apart=True) - model(*asked, *noised)).backward()
+    assert model.where[-1].weight.grad.abs().sum() > 0
+    assert all(weight.grad is None or not weight.grad.any() for weight in model.text.parameters())
+
+
+def test_patches_know_which_part_of_which_body_they_show(tmp_path):
+    """A dog that goes left has its front at the left, one that goes right at the right; of two nobody asks."""
+    from sorakit.training.flow import bodies_in
+
+    masks = np.zeros((4, 17, 80, 144), bool)
+    masks[:3, :, 16:48, 32:64] = True                                        # two by two patches, exactly
+    np.savez(tmp_path / "shard.npz", masks=np.packbits(masks, -1))
+    left = replace(scene_of(0, 0), subjects=(Subject("dog", "red", "run", "left"),))
+    right = replace(left, subjects=(replace(left.subjects[0], direction="right"),))
+    two = replace(left, subjects=(replace(left.subjects[0], count=2),))
+    body = bodies_in(tmp_path / "shard.npz", [left, right, two, left]).float()
+    assert body.shape == (4, 9, 5, 9, 3)
+    assert body[..., 0].sum() == 3 * 9 * 4 and (body[:3, :, 1:3, 2:4, 0] == 1).all()
+    front, top = body[0, 4, 1:3, 2:4, 1], body[0, 4, 1:3, 2:4, 2]
+    assert torch.allclose(front, torch.tensor([[0.5, -0.5], [0.5, -0.5]]), atol=0.03)
+    assert torch.allclose(top, torch.tensor([[0.5, 0.5], [-0.5, -0.5]]), atol=0.03)
+    assert torch.allclose(body[1, ..., 1], -body[0, ..., 1], equal_nan=True)
+    assert body[2:, ..., 1:].isnan().all() and body[0, 0, 0, 0, 1:].isnan().all()
+
+
+def test_deeper_weights_make_the_same_films():
+    from sorakit.training.flow import FlowModel, deepened
+
+    torch.manual_seed(0)
+    shallow, deep = (FlowModel(8, 16, 64, depth, 2) for depth in (4, 6))
+    torch.nn.init.normal_(shallow.transformer.out.down.weight)
+    weights = shallow.state_dict()
+    deep.load_state_dict({**deep.state_dict(), **deepened(weights, 4, 6)})
+    assert deepened(weights, 4, 4).keys() == weights.keys()
+    x, t = torch.randn(2, 8, 3, 3, 4), torch.rand(2, 3, 3, 4)
+    words = shallow.text(torch.randn(2, 5, 16), torch.ones(2, 5, dtype=torch.bool))
+    films = [model.transformer(x, t, *words) for model in (shallow, deep)]
+    assert films[0].abs().mean() > 0.1 and torch.allclose(*films, atol=1e-5)
+    films[1].square().mean().backward()
+    for block in deep.transformer.blocks[4:]:                                # what is put in can learn
+        assert block.out.weight.grad.abs().sum() > 0 and not block.out.weight.any()
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="compiling takes a C++ compiler")
+def test_compiled_blocks_learn_what_the_others_learn():
+    from sorakit.training.compiled import compile_blocks
+    from sorakit.training.flow import FlowModel
+
+    torch.manual_seed(0)
+    model = FlowModel(8, 16, 64, 4, 2)
+    films = torch.randn(3, 8, 2, 3, 4)
+    given = (films, torch.randn(3, 5, 16), torch.ones(3, 5, dtype=torch.bool),
+             torch.zeros(3, 2, 3, 4, dtype=torch.bool), torch.randn_like(films), torch.rand(3))
+    torch.nn.init.normal_(model.transformer.out.down.weight, std=0.1)
+    losses, gradients = [], []
+    for _ in range(2):
+        model.zero_grad()
+        losses.append(model(*given))
+        losses[-1].backward()
+        gradients.append([weight.grad.clone() for weight in model.transformer.parameters()])
+        compile_blocks(model.transformer, half=False)
+    assert torch.allclose(*losses) and gradients[0][-1].any()
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-6) for a, b in zip(*gradients))
 
 
 def test_products_in_bf16_are_those_in_fp32_but_for_rounding():

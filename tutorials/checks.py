@@ -269,7 +269,7 @@ def my_schedule(function):
            f"{[round(t, 3) for t in want]}.")
     expect(same(torch.tensor([float(t) for t in function(7, 1.0)]), torch.tensor(schedule(7, 1.0))),
            "a shift of 1 should leave the steps even.")
-    return "With a shift of 8, three of four steps are spent above t = 0.7, where the layout is decided."
+    return "With a shift of 8, three of these four steps end above t = 0.7, where the layout is decided."
 
 
 @checked

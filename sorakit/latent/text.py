@@ -63,7 +63,8 @@ class TextEncoder:
         ids[0, tokens.index(word.lower())] = new[0][0, 0]
         vectors = self.network(torch.from_numpy(self.words.vectors[ids]).to(self.network.place.device),
                                torch.from_numpy(mask).to(self.network.place.device))
-        return Conditioning(*vectors, *self.encode([brief.negative]), brief.tokens)
+        tokens[tokens.index(word.lower())] = other.lower()
+        return Conditioning(*vectors, *self.encode([brief.negative]), tuple(tokens))
 
     def encode(self, texts: list[str]) -> tuple[Float[Tensor, "b l1 d"], Bool[Tensor, "b l1"]]:
         """Captions to the vectors of their summary and words, and the mask of those that are there."""

@@ -142,7 +142,6 @@ PREPOSITIONS = tuple(sorted((p.split() for p in (
     , key=len, reverse=True))
 
 _SEASONAL = _any("early late spring summer autumn winter fall halloween christmas the bright sunny dark")
-_DAYTIME = _any("morning evening afternoon night")
 _SLOWLY = r"(?:\w+ly )?"
 
 PATTERNS: dict[str, str] = {

@@ -43,7 +43,7 @@ def read_policy(policy: str | Path = "classroom") -> Policy:
 
     Raises ValueError for another name, or a file that says what no policy can say; FileNotFoundError for no file.
     """
-    path = POLICIES / f"{policy}.cfg" if str(policy) in shipped() else Path(policy)
+    path = POLICIES / f"{policy}.cfg" if str(policy) in shipped() else Path(policy).expanduser()
     if not path.suffix:
         raise ValueError(f"policy={str(policy)!r} is not one of {', '.join(shipped())}; or pass the path of a .cfg "
                          "file")
@@ -84,7 +84,7 @@ class Consent:
     def read(cls, path: str | Path) -> Consent:
         """From a text file: a name a line, or `picture: ` or `film: ` and a hash; # begins a comment."""
         names, pictures, films = set(), set(), set()
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
+        for line in Path(path).expanduser().read_text(encoding="utf-8").splitlines():
             line = line.partition("#")[0].strip()
             if line.startswith("picture:"):
                 pictures.add(line.removeprefix("picture:").strip())

@@ -134,16 +134,18 @@ class Safety:
         """Does a film go on from a picture or film to which consent was given?"""
         return verdict is not None and self._agreed(verdict.brief.image, verdict.brief.film)
 
-    def released(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, origin: Origin,
+    def released(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float, count: int, origin: Origin,
                  verdict: Verdict | None = None, has_marks: bool = False) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """Like `release`, for films that are too long to be held: one frame after the other, screened every second, and
-        marked unless they are already."""
-        sheet, row, vouched = None, 0, self.vouched(verdict)
+        """Like `release`, for films that are too long to be held: one of `count` frames after the other, screened every
+        second and three times or more, and marked unless they are already."""
+        sheet, row, vouched, few = None, 0, self.vouched(verdict), count < 3
+        every = max(1, min(round(fps), (count - 1) // 2))
+        enough = 1 if few else 3 if drawn(verdict) and not origin.made_from else 2
         for k, frame in enumerate(frames):
-            if not vouched and k % max(1, round(fps)) == 0:
-                seen = self._faces(frame, SURELY)
+            if not vouched and k % every == 0:
+                seen = self._faces(frame, ALONE if few else SURELY)
                 row = row + 1 if seen else 0
-                self._let_out(seen if row > (2 if drawn(verdict) else 1) else (), origin.prompt)
+                self._let_out(seen if row >= enough else (), origin.prompt)
             if has_marks:
                 yield frame
                 continue
@@ -210,9 +212,13 @@ class Safety:
 
     def altered(self, brief: Brief, prompt: str) -> Brief:
         """The brief with another prompt, read anew."""
+        unread = dataclasses.replace(brief, prompt=prompt, tokens=(), subjects=(), elements=(), relations=())
         if self.read is None:
-            return dataclasses.replace(brief, prompt=prompt, tokens=(), subjects=(), elements=(), relations=())
-        fresh = self.read(prompt)
+            return unread
+        try:
+            fresh = self.read(prompt)
+        except ValueError:                                  # the rest of it says nothing that can be drawn
+            return unread
         return dataclasses.replace(fresh, negative=brief.negative, image=brief.image, film=brief.film,
                                    image_reference=brief.image_reference, video_reference=brief.video_reference)
 

@@ -163,7 +163,7 @@ class Lut3D:
     @classmethod
     def read(cls, path: str | Path) -> Lut3D:
         """A .cube file of three dimensions, or of one. Raises ValueError for what is no such file, naming the line."""
-        path = Path(path)
+        path = Path(path).expanduser()
         title, size, kind, low, high, rows = "", 0, "", np.zeros(3), np.ones(3), []
         for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
             words = line.split("#")[0].split() if not line.startswith("TITLE") else ["TITLE"]

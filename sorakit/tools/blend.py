@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from sorakit.pipeline import Pipeline
-from sorakit.provenance import path_of
+from sorakit.provenance import sources_of
 from sorakit.tools.remix import strength_of
 from sorakit.tools.shot import (
     Source,
@@ -81,7 +81,7 @@ def blend(pipe: Pipeline, a, b, prompt: str = "", *, curve: str | Sequence[tuple
                              progress=progress)
         with phase(progress, "finish"):
             video = deliver(pipe, decode(pipe, latents), first.format, prompt=words, seed=seed, verdict=verdict,
-                            made_from=path_of(a) + path_of(b))
+                            made_from=tuple(dict.fromkeys(sources_of(a) + sources_of(b))))
     notes = tuple(dict.fromkeys((*first.notes, *second.notes, *(note for _, made in prompts for note in made))))
     asked = {"prompt": words, "curve": points, "overlap": overlap, "strength": share, "seed": seed}
     return Take(video, "blend", asked, runs, latents, notes)

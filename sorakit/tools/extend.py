@@ -81,7 +81,7 @@ def extend(pipe: Pipeline, film, seconds: float = 0.0, prompt: str = "", *, befo
             ahead, runs = ahead - added, runs + more
         with phase(progress, "finish"):
             video = deliver(pipe, decode(pipe, latents), source.format, prompt=prompt, seed=seed, verdict=verdict,
-                            made_from=provenance.path_of(file), edited=True)
+                            made_from=provenance.sources_of(file), edited=bool(provenance.path_of(file)))
     asked = {"seconds": seconds, "before": before, "prompt": prompt, "seed": seed}
     return Take(video, "extend", asked, runs, latents, source.notes + notes)
 
@@ -181,7 +181,7 @@ class Reel:
         """The finished and marked frames."""
         size = self.format.height, self.format.width
         done = self.pipe.synthesis.finished(self.pipe.synthesis.stream(self.native(), size), size)
-        return done.then(lambda: self.pipe.safety.released(done, done.fps, self.origin, self.verdict))
+        return done.then(lambda: self.pipe.safety.released(done, done.fps, done.count, self.origin, self.verdict))
 
     def __iter__(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         return iter(self.stream())

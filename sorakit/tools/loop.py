@@ -7,7 +7,7 @@ import torch
 
 from sorakit.formats import Format
 from sorakit.pipeline import Pipeline
-from sorakit.provenance import path_of
+from sorakit.provenance import path_of, sources_of
 from sorakit.run import Run
 from sorakit.tools.carry import FOLLOW
 from sorakit.tools.shot import (
@@ -75,7 +75,8 @@ def loop(pipe: Pipeline, film=None, prompt: str = "", *, seconds: float | None =
             else closed(pipe, latents, new, prompt, format, verdict, onward, **how)
         with phase(progress, "finish"):
             video = deliver(pipe, decode_loop(pipe, ring, new), format, prompt=prompt, seed=seed,
-                            verdict=verdict or runs[-1].verdict, made_from=path_of(film), edited=True, ring=True)
+                            verdict=verdict or runs[-1].verdict, made_from=sources_of(film),
+                            edited=bool(path_of(film)), ring=True)
     return Take(video, "loop", {"prompt": prompt, **asked}, runs, None, notes)
 
 

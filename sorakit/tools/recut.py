@@ -78,7 +78,7 @@ def cut_from(pipe: Pipeline, video: Video, film, seed: int) -> Video:
         return video
     if video.origin is None:                                     # a stage 6 of somebody's own, which marks nothing
         return video
-    origin = origin_of(pipe, Path(film), video.origin.watermark)
+    origin = origin_of(pipe, Path(film).expanduser(), video.origin.watermark)
     return dataclasses.replace(video, origin=origin, metadata=pipe.safety.said(origin))
 
 

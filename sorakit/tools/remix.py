@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from sorakit.formats import Format
 from sorakit.latent.autoencoder import SPACE, TIME
 from sorakit.pipeline import Pipeline
-from sorakit.provenance import path_of
+from sorakit.provenance import path_of, sources_of
 from sorakit.synthesis.colour import Look
 from sorakit.synthesis.stream import Stream
 from sorakit.tools.shot import Take, decode, finish, phase, prompt_for, read, release, screened, within
@@ -99,7 +99,8 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
                 video = composed(source.untouched(video.fps), video, area)
             if area is not None or (chosen and chosen.look):       # what other tools go on from is what is seen here
                 latents = read(pipe, "film", video, source.format, file=film).latents
-            video = release(pipe, video, seed, verdict, made_from=path_of(film), edited=True)
+            video = release(pipe, video, seed, verdict, made_from=sources_of(film),
+                            edited=bool(path_of(film)))
             video = replace(video, notes=verdict.notes)
     asked = {"prompt": prompt, "strength": share, "style": style if isinstance(style, str) else None, "seed": seed}
     return Take(video, "remix", asked, runs, latents, source.notes + notes + judged.notes)

@@ -30,7 +30,7 @@ from sorakit.safety.policy import film_hash
 from sorakit.synthesis.assembly import Assembly
 from sorakit.synthesis.finish import SIDES, to_bytes
 from sorakit.synthesis.rate import FrameRate, evened
-from sorakit.synthesis.stream import Stream
+from sorakit.synthesis.stream import Stream, find_cuts
 from sorakit.types import NATIVE_FPS, Conditioning, Verdict, Video
 from sorakit.videofile import find_ffmpeg
 
@@ -61,8 +61,9 @@ class Take:
             raise ValueError(f"{self.tool} did not need the model here, so there is no run")
         return self.runs[-1]
 
-    def save(self, path: str | Path) -> Path:
-        return self.video.save(path)
+    def save(self, path: str | Path, **encoding) -> Path:
+        """The film into a file; see `Video.save`."""
+        return self.video.save(path, **encoding)
 
     def __repr__(self):
         notes = "".join(f"\n  {note}" for note in self.notes)
@@ -134,7 +135,8 @@ class Guided(Pipeline):
     def drawn(self, seed: int) -> Float[Tensor, "1 c k i j"]:
         """Noise, drawn on the CPU: the same as the plain pipeline's for the same shape and seed."""
         check_number("seed", seed, 0, 2**63 - 1, numbers.Integral)
-        return torch.randn(self.given.known.shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
+        return torch.randn(self.given.known.shape, generator=torch.Generator().manual_seed(int(seed))).to(
+            self.device)
 
     def noised(self, noise: Float[Tensor, "b c k i j"], t: float) -> Float[Tensor, "b c k i j"]:
         """Where the window starts."""
@@ -312,12 +314,12 @@ def within(pipe: Pipeline, count: int, format: Format, films: int = 1):
 def screened(pipe: Pipeline, prompt: str, negative: str = "", pictures: Iterable[np.ndarray] = (),
              films: Iterable[Source] = ()) -> Verdict:
     """What stage 6 says to a prompt and to each picture that is given with it; of these and the films, which `read` has
-    screened, to one to which consent was given, if there is one. Raises Refused."""
+    screened, to one to which consent was given, if there is one, else to the first. Raises Refused."""
     brief = pipe.prompt(prompt, negative=negative)
     verdict = pipe.safety.screen(brief)
     others = [pipe.safety.screen(dataclasses.replace(brief, image=picture)) for picture in pictures]
     others += [dataclasses.replace(verdict, brief=dataclasses.replace(verdict.brief, film=film.hash)) for film in films]
-    return next((other for other in others if pipe.safety.vouched(other)), verdict)
+    return next((other for other in others if pipe.safety.vouched(other)), (*others, verdict)[0])
 
 
 @contextlib.contextmanager
@@ -352,7 +354,8 @@ class Source:
     def untouched(self, fps: float) -> UInt8[np.ndarray, "t h w 3"]:
         """The film's own frames, at the size in which it is delivered."""
         video, _, _ = film_of("film", self.film, max(self.format.height, self.format.width))
-        return fitted(FrameRate(fps)(Stream.of(video)).frames(), self.format.height, self.format.width, self.fit)
+        frames = FrameRate(fps)(find_cuts(Stream.of(video))).frames()
+        return fitted(frames, self.format.height, self.format.width, self.fit)
 
 
 def read(pipe: Pipeline, name: str, film, format: Format | None = None, fit: str = "crop", *, file=None,
@@ -371,7 +374,8 @@ def read(pipe: Pipeline, name: str, film, format: Format | None = None, fit: str
     own = video.origin is None or video.origin.weights == pipe.safety.weights     # another autoencoder's mean others
     if latents is not None and own and tuple(latents.shape[-2:]) == format.cells:
         return Source(latents.to(pipe.device), format, video.prompt, film, fit, notes, hash=digest)
-    frames = fitted(FrameRate(NATIVE_FPS)(Stream.of(video)).frames(), format.native_height, format.native_width, fit)
+    frames = FrameRate(NATIVE_FPS)(find_cuts(Stream.of(video))).frames()
+    frames = fitted(frames, format.native_height, format.native_width, fit)
     return Source(encode(pipe, frames), format, video.prompt, film, fit, notes, frames, digest)
 
 
@@ -410,7 +414,7 @@ def format_of(pipe: Pipeline, size: tuple[int, int] | None = None, aspect: str |
     film of this size, and where nothing is, of this size: even, and no larger or smaller than can be delivered."""
     recipe = pipe.synthesis
     if size is None or (aspect, height, width, recipe.aspect, recipe.size) != (None,) * 5:
-        aspect = aspect or recipe.aspect or (f"{size[1]}:{size[0]}" if size else None)
+        aspect = aspect or recipe.aspect or (f"{size[1]}:{size[0]}" if size and not (height and width) else None)
         return Format.of("1:1", *recipe.target(aspect, height, width))
     least, most = SIDES
     scale = max(1.0, least / min(size)) * min(1.0, most / min(size))

@@ -19,7 +19,7 @@ from sorakit.pipeline import Pipeline
 from sorakit.prompt.describe import words_of
 from sorakit.prompt.files import read_image
 from sorakit.prompt.image import look as look_at
-from sorakit.provenance import path_of
+from sorakit.provenance import path_of, sources_of
 from sorakit.synthesis.finish import output_size, to_bytes
 from sorakit.tools.animate import with_pictures
 from sorakit.tools.shot import (
@@ -131,7 +131,7 @@ class Storyboard:
             with phase(progress, "finish"):
                 verdicts = [timeline.verdict for timeline, _ in laid if timeline.verdict]     # where one is given
                 seen = next(filter(pipe.safety.vouched, verdicts), None) if verdicts else runs[-1].verdict
-                given = (path for card in self.cards for path in path_of(card.image) + path_of(card.video))
+                given = (path for card in self.cards for path in path_of(card.image) + sources_of(card.video))
                 video = deliver(pipe, np.concatenate(parts), format, prompt=title, seed=self.seed, verdict=seen,
                                 made_from=tuple(dict.fromkeys(given)),
                                 notes=[note for run in runs for note in run.verdict.notes])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sorakit.pipeline import Pipeline, check_number
 from sorakit.run import Record, Recorder, Run
+from sorakit.safety.watermark import embed
 from sorakit.tools.shot import Given, Guided, Take, format_of, latent_count, phase, recorded, within
 from sorakit.tools.windows import Timeline, Told
 from sorakit.types import Brief, Conditioning, DenoisingStep, Latents, Verdict, Video
@@ -98,6 +99,8 @@ def grid(videos: Sequence[Video]) -> Video:
         y, x = k // columns * (h + GAP), k % columns * (w + GAP)
         shown = video.frames[np.minimum(np.arange(t), len(video.frames) - 1)]
         frames[:, y:y + h, x:x + w] = shown
+    if first.origin and first.origin.watermark is not None:           # the films' own are too small to be read in it
+        frames = embed(frames, first.origin.watermark)
     return recorded(first, frames)
 
 

@@ -194,7 +194,7 @@ def prompt_at(prompts: tuple[tuple[int, str], ...], first: int, end: int) -> tup
 def seed_of(seed: int, window: int) -> int:
     """Of a window's noise; the first has the film's own, so that a short film is that of the plain pipeline."""
     check_number("seed", seed, 0, 2**63 - 1, numbers.Integral)
-    return (seed + STRIDE * window) % 2**63
+    return (int(seed) + STRIDE * window) % 2**63
 
 
 def small(format: Format) -> Format:

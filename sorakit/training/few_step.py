@@ -29,11 +29,12 @@ from ..device import autocast, pick_device
 from ..diffusion.flow import RectifiedFlow, draw_known
 from ..diffusion.sampler import WORDS_HELP, Sampler, Skip, shapes, shifted
 from ..latent.autoencoder import Autoencoder
-from ..latent.text import TextEncoder
+from ..latent.text import MAX_WORDS, TextEncoder
 from ..prompt.words import Words
 from ..transformer.model import Transformer
 from ..types import Conditioning
 from ..weights import load_weights, save_weights
+from .compiled import compile_blocks
 from .flow import DROP_CAPTION, LOOK, PRESETS, LatentStore, cache_latents, channel_weight, optimisers
 from .half import use_half_products
 from .loop import Loop, check_recipe, first_goes_first, join_processes
@@ -50,14 +51,14 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
           data: str | Path = "checkpoints/data", *, walks: int = 100, clips: int = 3000, stills: int = 0,
           still_share: float = 1 / 16, guidance: float = 4.0, seed: int = 1, workers: int = 1, batch: int | None = None,
           device: str | None = None, max_steps: int | None = None, samples: bool = True, half: bool = False,
-          default: bool = True) -> Path:
+          compiled: bool = False, default: bool = True) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
     These are those of `start` (a preset's name or a folder) and the student's beside them. First it makes `walks`
     batches of walks, which stay in `data` and do not count as minutes. With `samples`, films in 1, 2, 4 and 8 steps
-    are drawn to `out`/look.png now and then. clips, stills, still_share and half as in `sorakit.training.flow.train`.
-    default goes into the card: whether a call that does not say how many steps takes 4 of these. Raises ValueError for
-    weights that are not there, no walks or a guidance below 1.
+    are drawn to `out`/look.png now and then. clips, stills, still_share, half and compiled as in
+    `sorakit.training.flow.train`. default goes into the card: whether a call that does not say how many steps takes 4
+    of these. Raises ValueError for weights that are not there, no walks or a guidance below 1.
     """
     if not guidance >= 1:
         raise ValueError(f"guidance={guidance!r} is too little: it takes 1 (none) or more")
@@ -95,6 +96,8 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
     if half:
         for network in (student, average):
             use_half_products(network)
+    if compiled:
+        compile_blocks(student.few_step, half)
     strong = channel_weight(teacher)
 
     def step(n: int):
@@ -175,6 +178,7 @@ class Guide:
             steps = list(walker.steps(self.teacher, noise, self.asked(ids, mask), x0, known, guidance=self.guidance,
                                       steps=SUBSTEPS * max(STEPS)))
             x = torch.stack([step.x for step in steps[::SUBSTEPS]] + [steps[-1].x_next])
+            ids, mask = (F.pad(v, (0, MAX_WORDS - v.shape[1])) for v in (ids, mask))     # of one length
             kept = {"x": x.half(), "ids": ids, "mask": mask, "known": known}
             beside = path.with_suffix(f".{os.getpid()}.tmp")
             save_file({name: value.cpu().contiguous() for name, value in kept.items()}, beside)

@@ -25,30 +25,33 @@ from ..latent.autoencoder import SPACE, TIME, Autoencoder
 from ..latent.text import MAX_WORDS, CaptionTransformer
 from ..pipeline import sampler_for
 from ..prompt.words import Words
-from ..transformer.model import Transformer
+from ..transformer.model import Transformer, norm
 from ..types import NATIVE_FPS, Conditioning
 from ..weights import load_weights, save_weights
 from ..world.scene import Scene
 from .autoencoder import PRESETS as AUTOENCODERS
 from .autoencoder import check_preset, load_autoencoder, to_floats
+from .compiled import compile_blocks
 from .data import captions_of, load_masks, load_scenes, load_shard, render_shards
 from .half import use_half_products
 from .loop import Loop, check_recipe, first_goes_first, join_processes
 from .muon import Muon
 
 PRESETS = {  # the transformer's size, how far its head sees aside in time (`Head`), and how many films a step
-    "nano": {"width": 192, "depth": 8, "heads": 6, "beside": 1, "batch": 12},
+    "nano": {"width": 192, "depth": 12, "heads": 6, "beside": 1, "batch": 12},
     "base": {"width": 384, "depth": 14, "heads": 12, "beside": 1, "batch": 512},
 }
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
 SUBJECT_WEIGHT = 4.0     # of patches that a subject fills by a quarter or more, once it can be seen
 PLAIN = 3.0              # how much more often a plain scene is learned from, and one with a common subject
-COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 2.0, "woman": 3.0, "car": 2.0, "dancer": 2.0, "seagull": 5.0,
+COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 4.0, "woman": 3.0, "car": 2.0, "dancer": 4.0, "seagull": 5.0,
           "planet": 1.5}
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 WHERE = 0.5              # how much it counts to say where subjects are, after half of the blocks
+WHAT = 0.1               # and of which kind and colour
 HEARD = 0.2              # and how much to say each attribute of the scene from the caption's summary
-HELPERS, HELPERS_FIRST = ("where.", "heard."), 60     # steps in which only they learn, where weights are given
+HELPERS, HELPERS_FIRST = ("where.", "heard."), 60     # steps in which the rest does not learn from them
+WHOSE = {"kind": len(KIND_NAMES), "colour": len(SUBJECT_PARTS["colour"])}           # a patch of a subject
 ATTRIBUTES = {"kind": len(KIND_NAMES), **{part: len(names) for part, names in (SUBJECT_PARTS | SCENE_PARTS).items()}}
 LOOK = ("A golden retriever runs through a field of wildflowers with the sun setting in the background.",
         "a woman strolling along a neon-lit Tokyo street", "a red car on a highway at night", "a rotating planet",
@@ -58,33 +61,49 @@ LOOK = ("A golden retriever runs through a field of wildflowers with the sun set
 class FlowModel(nn.Module):
     """The two networks that learn together, and two helpers that do not ship.
 
-    From the patches' vectors after half of the blocks, `where` says how much of each lies inside a subject; from the
-    caption's summary, `heard` says each attribute of the scene. Whether a dog runs to the left or to the right hardly
-    changes the mean of all films of dogs of all colours in all places: without these nobody listens to such words
-    (docs/decisions.md).
+    From the patches' vectors after half of the blocks, `where` says of each how much of it lies inside a subject, and
+    which part of its body that is, of which kind and colour; from the caption's summary, `heard` says each attribute of
+    the scene. Whether a dog runs to the left or to the right hardly changes the mean of all films of dogs of all
+    colours in all places: without these nobody listens to such words (docs/decisions.md).
     """
 
     def __init__(self, channels: int, word_width: int, width: int, depth: int, heads: int, beside: int = 0):
         super().__init__()
         self.text = CaptionTransformer(word_width, width, heads)
         self.transformer = Transformer(channels, width, depth, heads, beside)
-        self.where, self.half_way = nn.Linear(width, 1), f"blocks.{depth // 2 - 1}"
+        self.where = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 3 + sum(WHOSE.values())))
         self.heard = nn.Linear(width, sum(ATTRIBUTES.values()))
 
-    def forward(self, latents, vectors, mask, known, noise, t, weight=None, inside=None, labels=None):
+    def forward(self, latents, vectors, mask, known, noise, t, weight=None, body=None, labels=None,
+                apart: bool = False):
+        """The loss; with body and labels, that of the helpers too, from which the rest does not learn if `apart`."""
         words, word_mask = self.text(vectors, mask)
         seen = []
-        with self.transformer.watch(self.half_way, lambda name, tokens: seen.append(tokens)):
-            loss = RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight,
-                                        channel_weight(self.transformer))
-        if inside is not None:
-            said = self.where(F.rms_norm(seen[0], seen[0].shape[-1:])).squeeze(-1).float()       # (b, n)
-            loss = loss + WHERE * F.binary_cross_entropy_with_logits(said, inside.flatten(1).clamp(0, 1))
+        half_way = self.transformer.blocks[len(self.transformer.blocks) // 2 - 1]
+        hook = half_way.register_forward_hook(lambda block, given, tokens: seen.append(tokens))
+        loss = RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight,
+                                    channel_weight(self.transformer))
+        hook.remove()
+        if body is not None:
+            loss = loss + self.of_bodies(seen[0].detach() if apart else seen[0], body.flatten(1, 3), labels)
         if labels is not None:
-            parts = self.heard(words[:, 0]).float().split(list(ATTRIBUTES.values()), 1)
+            summary = words[:, 0].detach() if apart else words[:, 0]
+            parts = self.heard(summary).float().split(list(ATTRIBUTES.values()), 1)
             for part, label in zip(parts, labels.unbind(1)):
                 known = (label >= 0).sum().clamp_min(1)
                 loss = loss + HEARD * F.cross_entropy(part, label, ignore_index=-1, reduction="sum") / known
+        return loss
+
+    def of_bodies(self, tokens, body, labels):
+        """How wrong the patches (b, n, d) are about what of which body they show (`bodies_in`), (b, n, 3)."""
+        inside, place = body[..., 0].clamp(0, 1), body[..., 1:]
+        said = self.where(norm(tokens)).float()
+        loss = WHERE * F.binary_cross_entropy_with_logits(said[..., 0], inside)
+        shown = (inside > 0.25) & ~place.isnan().any(-1)
+        if shown.any():
+            loss = loss + WHERE * F.mse_loss(said[..., 1:3][shown], place[shown])
+            for part, number in zip(said[..., 3:].split(list(WHOSE.values()), -1), labels.T):
+                loss = loss + WHAT * F.cross_entropy(part[shown], number[:, None].expand(shown.shape)[shown])
         return loss
 
 
@@ -92,16 +111,18 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
           data: str | Path = "checkpoints/data", autoencoder: str | Path = "checkpoints/autoencoder",
           clips: int = 3000, stills: int = 0, still_share: float = 1 / 16, seed: int = 1, workers: int = 1,
           batch: int | None = None, device: str | None = None, max_steps: int | None = None, samples: bool = True,
-          start: str | Path | None = None, half: bool = False, fall: float = 0.25) -> Path:
+          start: str | Path | None = None, half: bool = False, fall: float = 0.25, rate: float = 1.0,
+          compiled: bool = False) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
     The latents of `clips` clips, and of `stills` first frames of others, are made once and kept beside the rendered
     shards. A share of the steps learns from stills, eight times as many at once. With `samples`, films of the
     prompts in LOOK are drawn to `out`/look.png now and then. With start, finished weights (a preset's name or a
     folder), it begins with those, their autoencoder included; another seed then brings new clips. fall is the last
-    share of the minutes, in which the learning rate falls to nothing: 1 where good weights are to become better. half
-    multiplies matrices in bf16 on a CPU too, which some do twice as fast and some hundreds of times slower. Raises
-    ValueError for an unknown preset, a folder without a trained autoencoder, or one that holds another training.
+    share of the minutes, in which the learning rate falls to nothing: 1 where good weights are to become better, at a
+    share `rate` of its height. half multiplies matrices in bf16 on a CPU too, which some do twice as fast and some
+    hundreds of times slower; compiled has torch.compile make the blocks faster, for which a C++ compiler is wanted.
+    Raises ValueError for an unknown preset, a folder without a trained autoencoder, or one that holds another training.
     """
     check_preset(preset, PRESETS)
     check_recipe(out, recipe := {"preset": preset, "seed": seed, "start": start})
@@ -124,29 +145,32 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     if start:
         weights = load_weights(start)
         given = {name: value for name, value in weights.flow.items() if not name.startswith("few_step.")}
+        given = deepened(given, weights.card["transformer"]["depth"], size["depth"])
         model.load_state_dict({**model.state_dict(), **given})
         before = {"before": weights.card["flow_training"]}
     half = half and device.type == "cpu"
     if half:
         use_half_products(model)
-    loop = Loop(out, model, optimisers(model, half), minutes=minutes, max_steps=max_steps, every=300, fall=fall,
+    if compiled:
+        compile_blocks(model.transformer, half)
+    loop = Loop(out, model, optimisers(model, half, rate), minutes=minutes, max_steps=max_steps, every=300, fall=fall,
                 recipe=recipe)
 
     def step(n: int):
-        for name, weight in model.named_parameters():                    # helpers do not ship: given weights wait for
-            weight.requires_grad_(not start or n >= HELPERS_FIRST or name.startswith(HELPERS))       # them to get going
         draw = torch.Generator().manual_seed(seed * 1_000_003 + n)
-        latents, ids, mask, inside, labels = store.batch(batch, draw, still_share)
+        latents, ids, mask, body, labels = store.batch(batch, draw, still_share)
         films = len(latents)
         known, t = draw_known((films, *latents.shape[2:]), draw), RectifiedFlow().times(films, draw)
-        weight = subject_weight(inside, t.to(device))
+        weight = subject_weight(body[..., 0], t.to(device))
         mask = mask & (torch.rand(films, 1, generator=draw) >= DROP_CAPTION).to(device)
+        if compiled:                                                     # one length, as each is compiled anew
+            ids, mask = (F.pad(v, (0, MAX_WORDS - v.shape[1])) for v in (ids, mask))
         noise = torch.randn(latents.shape, generator=torch.Generator(device).manual_seed(draw.initial_seed()),
                             device=device)
-        mine = (v[rank::ranks].to(device) for v in (latents, table[ids], mask, known, noise, t, weight, inside,
+        mine = (v[rank::ranks].to(device) for v in (latents, table[ids], mask, known, noise, t, weight, body,
                                                  labels))
         with autocast(device):
-            return model(*mine), len(range(rank, films, ranks))
+            return model(*mine, apart=n < HELPERS_FIRST), len(range(rank, films, ranks))
 
     loop.run(step, look=(lambda: _look(model, loop, eyes, words, Path(out) / "look.png")) if samples else None)
     card |= {"preset": preset, "text": {"word_width": words.vectors.shape[1], "width": size["width"],
@@ -178,7 +202,7 @@ def subject_weight(inside: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     return 1 + (SUBJECT_WEIGHT - 1) * seen * (4 * inside).clamp(max=1)
 
 
-def optimisers(model: FlowModel, half: bool = False) -> list[torch.optim.Optimizer]:
+def optimisers(model: FlowModel, half: bool = False, rate: float = 1.0) -> list[torch.optim.Optimizer]:
     """Muon for the hidden matrices, AdamW for everything else."""
     parts = {"qkv": 3, "word_kv": 2, "in_proj_weight": 3}
     hidden, other = {1: [], 2: [], 3: []}, []
@@ -187,9 +211,9 @@ def optimisers(model: FlowModel, half: bool = False) -> list[torch.optim.Optimiz
             hidden[next((n for key, n in parts.items() if key in name), 1)].append(weight)
         else:
             other.append(weight)
-    return [Muon([{"params": weights, "parts": n} for n, weights in hidden.items()], lr=MUON_LR,
+    return [Muon([{"params": weights, "parts": n} for n, weights in hidden.items()], lr=MUON_LR * rate,
                  half=half),
-            torch.optim.AdamW(other, lr=ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
+            torch.optim.AdamW(other, lr=ADAM_LR * rate, betas=(0.9, 0.98), weight_decay=0.0)]
 
 
 # --- the cache of latents ---------------------------------------------------------------------------
@@ -199,7 +223,7 @@ def optimisers(model: FlowModel, half: bool = False) -> list[torch.optim.Optimiz
 class LatentStore:
     """Latents and caption tokens in memory, bucketed by shape."""
 
-    # of each shape: latents fp16, ids, mask, each patch's share inside subjects fp16, labels, how often each is drawn
+    # of each shape: latents fp16, ids, mask, `bodies_in` fp16, labels, how often each is drawn
     buckets: list[tuple[torch.Tensor, ...]]
 
     def scale(self) -> torch.Tensor:
@@ -211,8 +235,8 @@ class LatentStore:
         return LatentStore([tuple(tensor.to(device) for tensor in bucket) for bucket in self.buckets])
 
     def batch(self, size: int, draw: torch.Generator, still_share: float = 1 / 16):
-        """Films of one shape: latents (b, c, t, h, w), ids (b, l), mask (b, l), the patches' share inside subjects
-        (b, t, h, w) and labels (b, a) as `labels_of` gives them.
+        """Films of one shape: latents (b, c, t, h, w), ids (b, l), mask (b, l), what of bodies is in each patch
+        (b, t, h, w, 3), as `bodies_in` gives it, and labels (b, a), as `labels_of` does.
 
         A share of the batches is of stills, 8 times as many; most others are of the films' first halves: more scenes
         for the same computing, and the model learns that films have different lengths.
@@ -221,7 +245,7 @@ class LatentStore:
         still, first_half = still < still_share, first_half < 0.75
         buckets = [bucket for bucket in self.buckets if still or bucket[0].shape[2] > 1]
         lengths = torch.tensor([float(len(bucket[0])) for bucket in buckets])
-        latents, ids, mask, inside, labels, often = buckets[int(torch.multinomial(lengths, 1, generator=draw))]
+        latents, ids, mask, body, labels, often = buckets[int(torch.multinomial(lengths, 1, generator=draw))]
         size = 8 * size if still else size
         pick = torch.multinomial(often.cpu(), size, replacement=True, generator=draw)
         words = torch.randint(ids.shape[1], (size,), generator=draw)
@@ -229,7 +253,7 @@ class LatentStore:
         pick, words = pick.to(latents.device), words.to(latents.device)
         ids, mask = ids[pick, words].long(), mask[pick, words]
         longest = int(mask.sum(1).max())
-        return (latents[pick, :, :frames].float(), ids[:, :longest], mask[:, :longest], inside[pick, :frames].float(),
+        return (latents[pick, :, :frames].float(), ids[:, :longest], mask[:, :longest], body[pick, :frames].float(),
                 labels[pick].long())
 
 
@@ -261,11 +285,11 @@ def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int,
         first = int(path.stem.split("-")[-1]) * len(scenes)
         captions = [text for i, scene in enumerate(scenes) for text in captions_of(scene, seed + still, first + i)]
         ids, mask = (torch.from_numpy(x).view(len(scenes), -1, MAX_WORDS) for x in words.encode(captions, MAX_WORDS))
-        shard = {"z": load_file(latents)["z"], "ids": ids.short(), "mask": mask, "inside": shares_inside(path),
+        shard = {"z": load_file(latents)["z"], "ids": ids.short(), "mask": mask, "body": bodies_in(path, scenes),
                  "labels": torch.tensor([labels_of(scene) for scene in scenes]).char(),
                  "often": torch.tensor([how_often(scene) for scene in scenes])}
         shapes.setdefault(tuple(shard["z"].shape[1:]), []).append(shard)
-    return LatentStore([tuple(torch.cat([shard[key] for shard in shards]) for key in ("z", "ids", "mask", "inside",
+    return LatentStore([tuple(torch.cat([shard[key] for shard in shards]) for key in ("z", "ids", "mask", "body",
                                                                                             "labels", "often"))
                         for shards in shapes.values()])
 
@@ -290,11 +314,47 @@ def how_often(scene: Scene) -> float:
     return (PLAIN if plain else 1.0) * common
 
 
-def shares_inside(path: Path) -> torch.Tensor:
-    """How much of each patch of a rendered shard's clips lies inside subjects, (n, t, h, w) fp16 in [0, 1]."""
-    masks = load_masks(path)
-    masks = torch.from_numpy(np.concatenate([masks[:, :1].repeat(TIME - 1, 1), masks], 1)).half()
-    return reduce(masks, "n (t u) (h y) (w x) -> n t h w", "mean", u=TIME, y=SPACE, x=SPACE)
+def bodies_in(path: Path, scenes: list[Scene]) -> torch.Tensor:
+    """What of bodies is in each patch of a rendered shard's clips, (n, t, h, w, 3) fp16.
+
+    How much of it lies inside subjects, in [0, 1]; then which part of a subject that is alone its pixels show, from -1
+    at its back and its lower edge to 1 at its front (its left, if it faces nowhere) and its upper edge; NaN where there
+    is none.
+    """
+    masks = load_masks(path)                                                              # (n, t, h, w)
+    masks = torch.from_numpy(np.concatenate([masks[:, :1].repeat(TIME - 1, 1), masks], 1))
+    share = reduce(masks.half(), "n (t u) (h y) (w x) -> n t h w", "mean", u=TIME, y=SPACE, x=SPACE)
+    parts = [share]
+    for axis in (-1, -2):
+        there = masks.any(-2 if axis == -1 else -1)                                       # (n, t, length of the axis)
+        steps = torch.arange(there.shape[-1])
+        low = torch.where(there, steps, there.shape[-1]).amin(-1, keepdim=True)
+        high = torch.where(there, steps, -1).amax(-1, keepdim=True)
+        along = 1 - 2 * (steps - low) / (high - low).clamp_min(1)                         # 1 at the left and on top
+        along = (along.unsqueeze(-2) if axis == -1 else along.unsqueeze(-1)) * masks
+        mean = reduce(along, "n (t u) (h y) (w x) -> n t h w", "mean", u=TIME, y=SPACE, x=SPACE) / share
+        parts.append(mean)
+    for k, scene in enumerate(scenes):
+        if len(scene.subjects) != 1 or scene.subjects[0].count > 1:
+            parts[1][k] = parts[2][k] = torch.nan
+        elif scene.subjects[0].direction == "right":
+            parts[1][k] *= -1
+    return torch.stack(parts, -1).half()
+
+
+def deepened(flow: dict[str, torch.Tensor], before: int, depth: int) -> dict[str, torch.Tensor]:
+    """A flow model's weights with more blocks, which makes the same films: behind each of the last pairs of blocks
+    comes a copy of it that adds nothing yet (Wu et al. 2024, arXiv:2401.02415)."""
+    grown = {name: value for name, value in flow.items() if ".blocks." not in name}
+    firsts = range(0, before, 2)
+    order = [(k, new) for k in firsts for new in ((False, True) if k >= 2 * before - depth else (False,))]
+    for to, (k, new) in zip(range(0, depth, 2), order, strict=True):
+        for i in range(2):
+            start = f"transformer.blocks.{k + i}."
+            for part in [name.removeprefix(start) for name in flow if name.startswith(start)]:
+                adds = new and part.split(".")[0] in ("out", "word_out", "down")
+                grown[f"transformer.blocks.{to + i}.{part}"] = flow[start + part] * (not adds)
+    return grown
 
 
 @torch.no_grad()

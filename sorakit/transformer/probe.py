@@ -14,6 +14,8 @@ from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 
+ADDED = ("space", "time", "word", "feed", "attention", "heads")        # parts without which a film can be made
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -77,16 +79,23 @@ class Watched(nn.Module):
     def without(self, *patterns: str, heads: Iterable[int] | None = None) -> Iterator[None]:
         """Switch parts off: what they would have added is nothing. With heads, only these heads of an attention.
 
-        `without("blocks.*.time")`, `without("blocks.2.space", heads=[0, 3])`. Raises ValueError for a pattern that
-        fits no name, and for heads of what has none.
+        `without("blocks.*.time")`, `without("blocks.2.space", heads=[0, 3])`, `without("blocks.3")`: all that this
+        block adds. Raises ValueError for a pattern that fits nothing that is added, and for heads that are not there.
         """
         if heads is None:
-            with self.watch(patterns, lambda name, value: value * 0):
+            names = [name for name in self.names() if name.rpartition(".")[2] in ADDED]
+            whole = [name.rpartition(".")[0] for name in names if name.endswith(".feed")]              # blocks
+            fitting(patterns, names + whole)
+            parts = [name for name in names for pattern in patterns if fnmatchcase(name, pattern)
+                     or name.count(".") == 2 and fnmatchcase(name.rpartition(".")[0], pattern)]
+            with self.watch(parts, lambda name, value: value * 0):
                 yield
             return
         chosen = list(heads)
 
         def silence(name, value):
+            if not all(-value.shape[2] <= head < value.shape[2] for head in chosen):
+                raise ValueError(f"heads={chosen} are not all there: {name} has {value.shape[2]}, counted from 0")
             value = value.clone()
             value[:, :, chosen] = 0
             return value

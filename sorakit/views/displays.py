@@ -165,7 +165,10 @@ def show_video(video, text: str = "") -> None:
 
     shown = min(1, 640 / video.width, 480 / video.height)
     with tempfile.TemporaryDirectory() as folder:
-        film = video.save(Path(folder) / "film.mp4").read_bytes()
+        try:
+            film = video.save(Path(folder) / "film.mp4").read_bytes()
+        except OSError:                                    # it cannot be signed: what it was made from is gone
+            film = dataclasses.replace(video, origin=None).save(Path(folder) / "film.mp4").read_bytes()
     player = mediapy.html_from_compressed_video(film, round(video.width * shown), round(video.height * shown))
     text = text or "\n".join([repr(video), *video.notes])
     display({"text/html": player + notes(video.notes), "text/plain": text}, raw=True)

@@ -27,6 +27,8 @@ BRIGHT = 40.0       # grey levels of 255, of what changed: the same at each step
 
 def explore_run(run: Run) -> Explorers:
     """Its denoising, guidance, attention (what was kept), words, latents, schedule and stages."""
+    if not run.steps:
+        raise ValueError("this run's steps were not kept; of a film of many windows the last 8 have theirs")
     autoencoder = autoencoder_of(run)
     parts = {"denoising": explore_denoising(run.steps, autoencoder)}
     if any(step.unconditional is not None for step in run.steps):

@@ -345,10 +345,11 @@ print("the same", len(x), "vectors: one summary,", len(tokens), "tokens")
 figure, all_axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
 labels = ["(summary)", *tokens]
 for k, axes in enumerate(all_axes):
-    axes.imshow(looks[k].mean(0), cmap="magma", vmin=0)
+    shown = axes.imshow(looks[k].mean(0), cmap="magma", vmin=0, vmax=1)
     axes.set(title=f"layer {k + 1}", xticks=range(len(labels)), yticks=range(len(labels)))
     axes.set_xticklabels(labels, rotation=90)
     axes.set_yticklabels(labels if k == 0 else [])
+figure.colorbar(shown, ax=all_axes, label="share")
 plt.show()
 
 # %% [markdown]

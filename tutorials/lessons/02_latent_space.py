@@ -73,9 +73,9 @@ show([[patches[i, j, :, 1] for j in range(9)] for i in range(5)])
 # %% [markdown]
 # ## 3 · Principal components, from scratch
 #
-# Which 192 numbers say most about a patch? If only straight lines are allowed, the answer is known since 1901: the
-# *principal components*, the directions in which patches differ most. We draw some films to find them, and others to
-# test them.
+# Which 192 numbers say most about a patch? If only *linear* maps are allowed (each of them is a weighted sum of the
+# patch's numbers), the answer is known since 1901: the *principal components*, the directions in which patches differ
+# most. We draw some films to find them, and others to test them.
 
 # %%
 rng = np.random.default_rng(0)
@@ -307,7 +307,7 @@ show([[f[0, :, 6] for f in row] for row in (pixels, between)], [f"{s:.0%}" for s
      ["pixels", "latents"])
 
 # %% [markdown]
-# Almost the same. This autoencoder is close to a straight line, and it was trained to
+# Almost the same. This autoencoder is close to linear, and it was trained to
 # *compress*, not to understand. A horse that turns into a balloon, step by step, needs a model that knows which films
 # are likely. The diffusion model of the next lesson knows, and this is the space that it works in.
 
@@ -330,8 +330,8 @@ show([[pipe.autoencoder.decode(broken)[0, :, 6] for broken in accidents.values()
 # - *Channels reversed* is noise: a channel means something only to the decoder that it was trained with. This is why
 #   latents of one model are worth nothing to another.
 # - *Mirrored* swaps the patches, but each patch is still the right way round. Look at the borders.
-# - *Sign turned* is close to a photographic negative. A straight line would give exactly that, so the picture also says
-#   how straight the decoder is.
+# - *Sign turned* is close to a photographic negative. A linear decoder would give the film mirrored about its mean patch,
+#   nearly that, so the picture also says how linear ours is.
 #
 # There is a small accident in every film that a model makes: each patch misses the light by a little, and the eye sees a
 # grid at once. So `decode` ends as video codecs do, which have the same trouble with their blocks: where two patches meet

@@ -45,7 +45,8 @@ noise = torch.randn(400, 2, generator=rng)
 
 # %% [markdown]
 # *Rectified flow* joins each film $x_0$ with a noise by a straight line, $x_t = (1 - t)\,x_0 + t\,\text{noise}$. At
-# $t = 0$ there is the film, at $t = 1$ nothing but noise.
+# $t = 0$ there is the film, at $t = 1$ nothing but noise. (Papers that count time the other way turn the velocity's
+# sign.)
 
 # %%
 def panels(titles, size=2.4):
@@ -68,7 +69,7 @@ plt.show()
 # - how likely is each kind, given that the point is here now? (`belief`)
 # - if it is that kind, where does the point move on average? (`each`)
 #
-# Within one kind everything is Gaussian, so the mean velocity is a straight line in $x_t$: its slope is how
+# Within one kind everything is Gaussian, so the mean velocity is linear in $x_t$: its slope is how
 # $\text{noise} - x_0$ varies together with $x_t$, over the variance of $x_t$. That is
 # $(t - (1-t)\,\sigma^2) / ((1-t)^2 \sigma^2 + t^2)$, times how far the point is from the kind's middle
 # $(1-t)\,\mu$, less $\mu$.
@@ -307,7 +308,7 @@ show([[picture(x) for _, x, _ in some], [picture(x0) for _, _, x0 in some]], [f"
 change = [(b - a).square().mean().sqrt().item() for (_, _, a), (_, _, b) in pairwise(by_hand)]
 figure, axes = plt.subplots(figsize=(6, 2.6))
 axes.plot(change, "o-")
-axes.set(xlabel="t of each step", ylabel="change of x0")
+axes.set(xlabel="t of each step", ylabel="change of x0 (RMS)")
 axes.set_xticks(range(len(change)), [f"{t:.3f}" for t, _, _ in by_hand[1:]], rotation=45)
 plt.show()
 

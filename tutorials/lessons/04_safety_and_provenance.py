@@ -7,8 +7,8 @@
 # **What you will know**
 # - how a prompt is judged, and how to read the reasons;
 # - what moving a threshold buys and costs, and why precision depends on who asks;
-# - how to hide a message in a film so that noise and cuts do not wash it away, and codecs seldom do, and how sure one
-#   can be of it;
+# - how to hide a message in a film so that noise, cuts and mild codecs do not wash it away, and how sure one can be of
+#   it;
 # - what a signature holds together, and what it leaves open;
 # - why a mark and a signature need each other, and why neither says that a film is real.
 #
@@ -413,7 +413,8 @@ checks.find_shift(find_shift)
 # Our pattern has a second weakness: much of it is finest noise, which shrinking and blur throw away first, and codecs
 # in part. sorakit keeps the idea and changes the pattern:
 # - it is made of *waves* of 9 to 32 pixels, which codecs throw away last;
-# - the waves are blue and yellow more than light and dark, as eyes are dull for small waves of blue;
+# - the waves are blue and yellow more than light and dark, as eyes are dull for small waves of blue. The price: codecs
+#   know that too and keep colour more coarsely than light, so a strong one can take this mark first;
 # - it is a *tile* of 128 x 128 pixels, laid again and again, so that any piece of the film holds a whole one;
 # - a part of it is always the same, to find the place by. The rest are 128 patterns, as in exercise 3: 64 bits, and 64
 #   more, each of them 1 if the sum of about half of the 64, picked at random, is odd. Of many likely messages, the
@@ -568,7 +569,7 @@ def as_mp4(frames, path=str(folder / "attacked.mp4")):
 each = lambda change: lambda frames: np.stack([change(frame) for frame in frames])
 sized = lambda part: each(lambda x: cv2.resize(x, (round(w * part), round(h * part)), interpolation=cv2.INTER_AREA))
 turn = cv2.getRotationMatrix2D((w / 2, h / 2), 3, 1)
-jpeg = lambda x: cv2.imdecode(cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, 10])[1], cv2.IMREAD_COLOR)
+jpeg = lambda x: cv2.imdecode(cv2.imencode(".jpg", x[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 10])[1], 1)[..., ::-1]
 attacks = {"nothing": lambda frames: frames, "MP4, CRF 33": as_mp4, "JPEG 10": each(jpeg), "quarter size": sized(0.25),
            "blurred": each(lambda x: cv2.GaussianBlur(x, (0, 0), 3)), "flipped": lambda frames: frames[:, :, ::-1],
            "turned 3°": each(lambda x: cv2.warpAffine(x, turn, (w, h))),
@@ -610,8 +611,9 @@ plt.show()
 # Above the red line a film counts as marked. As long as every pixel stays in its place ours is often the surer one,
 # even after a codec: it uses every wave that there is, carries no message, and is looked for in one place only. Blur
 # and shrinking weaken it, and flipped, turned or cut it is gone. sorakit's mark pays for its 64 bits and for trying
-# every place, size and turn, and outlives all of these. It has limits too: after the small MP4, the hardest JPEG and at
-# a tenth of the size it stays below the line, where the detector has to say that it is not sure.
+# every place, size and turn, and outlives all of these. It has limits too: a strong codec (here CRF 33 and
+# JPEG 10) saves on colour first, which is where the mark lies, and a tenth of the size has no pixels left for its
+# waves. There the detector has to say that it is not sure.
 
 # %% [markdown]
 # ## 8 · Sign it
