@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +41,7 @@ from sorakit.cli_common import (
     show,
     told,
 )
+from sorakit.whole import whole
 
 app = typer.Typer()
 PANEL = "Creative tools"
@@ -109,10 +109,11 @@ def storyboard(
         shown = Storyboard.load(board) if board else Storyboard(
             tuple(card_of(text) for text in card), seconds, prompt, transition, aspect, height, width, seed=seed)
         if board:                                # what is said here goes before what the board says
-            shown = dataclasses.replace(shown, **{
-                name: context.params[name] for name in ("prompt", "seconds", "transition", "aspect", "height", "width",
-                                                        "seed")
-                if context.get_parameter_source(name).name == "COMMANDLINE"})
+            names = ("prompt", "seconds", "transition", "aspect", "height", "width", "seed")
+            said = {name: context.params[name] for name in names
+                    if context.get_parameter_source(name).name == "COMMANDLINE"}
+            own = {"height": None, "width": None} if "aspect" in said else {}           # an aspect of the board's size
+            shown = dataclasses.replace(shown, **{**own, **said})
         if preview:
             check_picture(preview)
         if save_board:
@@ -388,15 +389,11 @@ def check_picture(path: Path) -> None:
 
 
 def draw(picture, path: Path) -> Path:
-    """Write a picture beside and rename, so that there is a whole one or none."""
+    """Write a picture; there is a whole one or none."""
     from PIL import Image
 
     path = path.expanduser().absolute()
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as beside:
         Image.fromarray(picture).save(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
     return path

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import inspect
 import json
-import os
 import reprlib
 import sys
 import time
@@ -28,6 +27,7 @@ from torch import Tensor
 from sorakit import types
 from sorakit.diffusion.sampler import schedule
 from sorakit.types import Brief, Conditioning, DenoisingStep, Latents, Verdict, Video
+from sorakit.whole import whole
 
 STAGES = ("prompt", "screen", "text", "known", "diffusion", "decode", "synthesis", "release")
 VERSION = 1
@@ -180,13 +180,9 @@ class Run:
                                     "output": _packed(record.output, f"records.{name}", tensors)}
                              for name, record in self.records.items()},
                  "steps": [_packed(step, f"steps.{k}", tensors) for k, step in enumerate(self.steps)]}
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+        with whole(path) as beside:
             save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, beside,
                       {"sorakit.run": json.dumps(about)})
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
         return path
 
     @classmethod

@@ -126,6 +126,9 @@ def test_a_board_is_kept_previewed_and_read_again(run, folder):
     assert Image.open("sheet.png").size[0] > 300 and not (folder / "story.mp4").exists()
     result = run("storyboard", "board.json", *FAST)
     assert result.exit_code == 0 and measure("story.mp4")[0] == 9
+    assert run("storyboard", "board.json", "--aspect", "1:1", *FAST).exit_code == 0
+    width, height = measure("story.mp4")[1]
+    assert width == height
 
 
 def test_what_was_made_up_or_dropped_is_said(run):

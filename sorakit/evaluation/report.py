@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from sorakit.whole import whole
+
 from ..pipeline import Pipeline, digest_of, load
 from ..types import NATIVE_FPS, NATIVE_SIZES, Conditioning
 from ..weights import load_weights
@@ -202,16 +204,15 @@ def write(parts: dict[str, Part], out: str | Path, about: dict) -> Path:
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    _replace(out / "benchmark.json", json.dumps({**about, "parts": {n: as_json(p) for n, p in parts.items()}},
-                                                indent=2, allow_nan=False))
-    figure = plot(parts)
-    beside = out / f".benchmark.{os.getpid()}.png"
-    figure.savefig(beside, dpi=120)
-    beside.replace(out / "benchmark.png")
-    beside = out / f".benchmark.{os.getpid()}.jpg"
-    Image.fromarray(sheet(parts)).save(beside, quality=85)
-    beside.replace(out / "benchmark_films.jpg")
-    _replace(out / "benchmark.md", as_markdown(parts, about, out))
+    table = {**about, "parts": {name: as_json(part) for name, part in parts.items()}}
+    with whole(out / "benchmark.json") as beside:
+        beside.write_text(json.dumps(table, indent=2, allow_nan=False), encoding="utf-8")
+    with whole(out / "benchmark.png") as beside:
+        plot(parts).savefig(beside, dpi=120)
+    with whole(out / "benchmark_films.jpg") as beside:
+        Image.fromarray(sheet(parts)).save(beside, quality=85)
+    with whole(out / "benchmark.md") as beside:
+        beside.write_text(as_markdown(parts, about, out), encoding="utf-8")
     return out / "benchmark.md"
 
 
@@ -293,12 +294,12 @@ def sheet(parts: dict[str, Part]) -> UInt8[np.ndarray, "h w 3"]:
     tiles = []
     for part in parts.values():
         right = [film["scene"] for row in part.judged for film in row]
-        for film, whole in list(zip(part.films, right))[:SHEET]:
+        for film, good in list(zip(part.films, right))[:SHEET]:
             tile = np.concatenate([film[0], film[-1]], 1)
             tiles.append(np.pad(tile, ((3, 3), (3, 3), (0, 0))))
             edge = np.ones(tiles[-1].shape[:2], bool)
             edge[3:-3, 3:-3] = False
-            tiles[-1][edge] = (60, 170, 80) if whole else (255, 255, 255)
+            tiles[-1][edge] = (60, 170, 80) if good else (255, 255, 255)
     columns = 4
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
     return np.concatenate([np.concatenate(tiles[k:k + columns], 1) for k in range(0, len(tiles), columns)])
@@ -306,9 +307,3 @@ def sheet(parts: dict[str, Part]) -> UInt8[np.ndarray, "h w 3"]:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import hashlib
 import json
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sorakit.safety.text import folded
+from sorakit.whole import whole
 
 POLICIES = Path(__file__).with_name("policies")
 ACTIONS = ("allow", "alter", "refuse")
@@ -116,12 +116,8 @@ def add_consent(path: str | Path, line: str) -> None:
     """Add a line to a consent list, which is made if it is not there; a whole list is there at any time."""
     path = Path(path).expanduser().absolute()
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as beside:
         beside.write_text("".join(f"{kept}\n" for kept in dict.fromkeys([*lines, line])), encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_audit(path: str | Path, verdict, policy: Policy) -> None:

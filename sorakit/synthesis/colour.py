@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageFilter
 
+from ..whole import whole
 from .stream import Stream
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)     # BT.709
@@ -152,12 +152,11 @@ class Lut3D:
 
     def write(self, path: str | Path) -> Path:
         """A .cube file (Adobe Cube LUT 1.0), which grading programs and ffmpeg's lut3d read."""
-        path = Path(path)
+        path = Path(path).expanduser()
         lines = [f'TITLE "{self.title}"'] * bool(self.title) + [f"LUT_3D_SIZE {len(self.table)}"]
         lines += [f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in self.table.transpose(2, 1, 0, 3).reshape(-1, 3)]
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_text("\n".join(lines) + "\n")
-        beside.replace(path)
+        with whole(path) as beside:
+            beside.write_text("\n".join(lines) + "\n")
         return path
 
     @classmethod

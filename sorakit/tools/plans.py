@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from sorakit.whole import whole
+
 WAIT, STALE = 10.0, 60.0         # seconds for which a lock is waited for, and after which it is of nobody
 AT_WORK = timedelta(hours=2)     # for which a film that is being made holds its place; then its process has died
 
@@ -189,13 +191,8 @@ class Ledger:
         return lines
 
     def _write(self, lines: list[dict]) -> None:
-        path = Path(self.path)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+        with whole(Path(self.path)) as beside:
             beside.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _locked(self):

@@ -38,6 +38,7 @@ from sorakit.tools.shot import (
 )
 from sorakit.tools.windows import Timeline, fill, seed_of, spans
 from sorakit.types import NATIVE_FPS, Video
+from sorakit.whole import whole
 
 TRANSITIONS = ("smooth", "cut")
 VERSION = 1
@@ -231,14 +232,10 @@ class Storyboard:
         """As JSON; there is a whole file or none. Relative paths of pictures and films are written as from its folder.
         """
         path = Path(path).expanduser()
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            board = self.to_dict()
-            board["cards"] = [rebased(card, os.curdir, path.parent) for card in board["cards"]]
+        board = self.to_dict()
+        board["cards"] = [rebased(card, os.curdir, path.parent) for card in board["cards"]]
+        with whole(path) as beside:
             beside.write_text(json.dumps(board, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
         return path
 
     @classmethod

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
-import os
 from pathlib import Path
 
 import cv2
@@ -16,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..types import NATIVE_FPS, NATIVE_SIZES
+from ..whole import whole
 from ..world.captions import caption
 from ..world.render import render
 from ..world.scene import Scene, sample
@@ -66,10 +66,9 @@ def _render_shard(job) -> None:
         scene = scene_of(seed, index)
         clips.append(render(scene, height, width, seconds, NATIVE_FPS))
         scenes.append(scene.to_json())
-    beside = path.with_suffix(f".{os.getpid()}.tmp.npz")
-    np.savez(beside, frames=np.stack([clip.frames for clip in clips]),
-             masks=np.packbits(np.stack([clip.subject_mask for clip in clips]), -1), scenes=json.dumps(scenes))
-    beside.rename(path)
+    with whole(path) as beside:
+        np.savez(beside, frames=np.stack([clip.frames for clip in clips]),
+                 masks=np.packbits(np.stack([clip.subject_mask for clip in clips]), -1), scenes=json.dumps(scenes))
 
 
 def load_shard(path: Path) -> tuple[np.ndarray, np.ndarray, list[Scene]]:

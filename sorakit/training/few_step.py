@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from ..prompt.words import Words
 from ..transformer.model import Transformer
 from ..types import Conditioning
 from ..weights import load_weights, save_weights
+from ..whole import whole
 from .compiled import compile_blocks
 from .flow import DROP_CAPTION, LOOK, PRESETS, LatentStore, cache_latents, channel_weight, optimisers
 from .half import use_half_products
@@ -180,9 +180,8 @@ class Guide:
             x = torch.stack([step.x for step in steps[::SUBSTEPS]] + [steps[-1].x_next])
             ids, mask = (F.pad(v, (0, MAX_WORDS - v.shape[1])) for v in (ids, mask))     # of one length
             kept = {"x": x.half(), "ids": ids, "mask": mask, "known": known}
-            beside = path.with_suffix(f".{os.getpid()}.tmp")
-            save_file({name: value.cpu().contiguous() for name, value in kept.items()}, beside)
-            beside.replace(path)
+            with whole(path) as beside:
+                save_file({name: value.cpu().contiguous() for name, value in kept.items()}, beside)
 
     def unlike(self, film, other, known: Bool[Tensor, "b t h w"], vectors, mask,
                draw: torch.Generator) -> Float[Tensor, ""]:
@@ -277,6 +276,5 @@ def draw_look(student, text: TextEncoder, eyes: Autoencoder, path: Path) -> None
             films = Sampler(method="few_step")(student, noise, asked, steps=steps)
         frames = eyes.decode(films.values.float())[:, :, 4].clamp(-1, 1)                    # (b, 3, h, w)
         rows.append(np.concatenate(((frames + 1) * 127.5).byte().permute(0, 2, 3, 1).cpu().numpy(), 1))
-    beside = path.with_suffix(".tmp.png")
-    Image.fromarray(np.concatenate(rows)).save(beside)
-    beside.replace(path)
+    with whole(path) as beside:
+        Image.fromarray(np.concatenate(rows)).save(beside)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from ..prompt.words import Words
 from ..transformer.model import Transformer, norm
 from ..types import NATIVE_FPS, Conditioning
 from ..weights import load_weights, save_weights
+from ..whole import whole
 from ..world.scene import Scene
 from .autoencoder import PRESETS as AUTOENCODERS
 from .autoencoder import check_preset, load_autoencoder, to_floats
@@ -278,9 +278,8 @@ def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int,
             with torch.no_grad():
                 z = torch.cat([eyes.encode(x.to(where)).cpu()
                                for x in torch.cat([to_floats(clip) for clip in frames]).split(many)])
-            beside = latents.with_suffix(f".{os.getpid()}.tmp")
-            save_file({"z": z.half().contiguous()}, beside)
-            beside.replace(latents)
+            with whole(latents) as beside:
+                save_file({"z": z.half().contiguous()}, beside)
         scenes = load_scenes(path)
         first = int(path.stem.split("-")[-1]) * len(scenes)
         captions = [text for i, scene in enumerate(scenes) for text in captions_of(scene, seed + still, first + i)]

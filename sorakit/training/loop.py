@@ -18,6 +18,8 @@ import torch
 from torch import distributed, nn
 from tqdm import tqdm
 
+from ..whole import whole
+
 WARMUP = 100        # steps
 
 
@@ -123,11 +125,10 @@ class Loop:
         with (self.out / "curve.csv").open("a", newline="") as file:
             csv.writer(file).writerows(curve)
         plot_curve(self.out / "curve.csv", self.out / "curve.png")
-        beside = self.out / f"checkpoint.{os.getpid()}.tmp"
-        torch.save({"model": self.model.state_dict(), "average": self.average, "n": self.n, "spent": self.spent,
-                    "clips": self.clips, "recipe": self.recipe,
-                    "optimisers": [o.state_dict() for o in self.optimisers]}, beside)
-        beside.replace(self.out / "checkpoint.pt")
+        with whole(self.out / "checkpoint.pt") as beside:
+            torch.save({"model": self.model.state_dict(), "average": self.average, "n": self.n, "spent": self.spent,
+                        "clips": self.clips, "recipe": self.recipe,
+                        "optimisers": [o.state_dict() for o in self.optimisers]}, beside)
 
     def _load(self):
         kept = torch.load(self.out / "checkpoint.pt", map_location=next(self.model.parameters()).device,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+
+from ..whole import whole
 
 HERE = Path(__file__).parent
 SHARD_BYTES = 16 * 2**20
@@ -58,7 +59,8 @@ def save_weights(folder: str | Path, autoencoder: dict, flow: dict, card: dict) 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shards = {"autoencoder": _write(folder, "autoencoder", autoencoder), "flow": _write(folder, "flow", flow)}
-    _replace(folder / "card.json", json.dumps({**card, "shards": shards}, indent=2).encode())
+    with whole(folder / "card.json") as beside:
+        beside.write_text(json.dumps({**card, "shards": shards}, indent=2))
     return folder
 
 
@@ -91,12 +93,7 @@ def _write(folder: Path, part: str, tensors: dict[str, torch.Tensor]) -> dict[st
     for k, group in enumerate(groups):
         data = save(group)
         name = f"{part}-{k + 1}-of-{len(groups)}.safetensors"
-        _replace(folder / name, data)
+        with whole(folder / name) as beside:
+            beside.write_bytes(data)
         digests[name] = hashlib.sha256(data).hexdigest()
     return digests
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_bytes(data)
-    beside.replace(path)
