@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 EMBEDDED = (".mp4", ".mov", ".webp", ".gif")              # carry their manifest inside
@@ -40,7 +40,7 @@ class Origin:
 
     def after(self, action: str) -> Origin:
         """With one more action, if it is not there yet."""
-        return self if action in self.actions else Origin(**{**vars(self), "actions": (*self.actions, action)})
+        return self if action in self.actions else replace(self, actions=(*self.actions, action))
 
 
 @dataclass(frozen=True)

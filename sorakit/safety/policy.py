@@ -52,13 +52,12 @@ def read_policy(policy: str | Path = "classroom") -> Policy:
         parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
     except configparser.Error as error:
         raise ValueError(f"policy={str(policy)!r} cannot be read: {error}") from error
-    said = dict(parser["policy"]) if parser.has_section("policy") else {}
-    actions = dict(parser["actions"]) if parser.has_section("actions") else {}
+    said, actions, thresholds = (dict(parser[name]) if parser.has_section(name) else {}
+                                 for name in ("policy", "actions", "thresholds"))
     for category, action in actions.items():
         _one_of(policy, category, action, ACTIONS)
     try:
-        thresholds = {category: float(value) for category, value in parser["thresholds"].items()} \
-            if parser.has_section("thresholds") else {}
+        thresholds = {category: float(value) for category, value in thresholds.items()}
     except ValueError as error:
         raise ValueError(f"policy={str(policy)!r} has a threshold that is no number: {error}") from error
     return Policy(path.stem, actions, _one_of(policy, "faces", said.get("faces", "consent"), FACES),

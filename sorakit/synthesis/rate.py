@@ -155,13 +155,8 @@ def optical_flow(a: Picture, b: Picture) -> Flow:
 def trust(a: Picture, b: Picture, ab: Flow, ba: Flow) -> Float[np.ndarray, "h w"]:
     """How far the flow of each pixel of a can be believed: it leads to a like colour, from which b leads back."""
     unlike = np.abs(fetch(b, ab).astype(np.float32) - a).mean(-1)
-    astray = np.linalg.norm(ab + fetch_flow(ba, ab), axis=-1)
+    astray = np.linalg.norm(ab + fetch(ba, ab), axis=-1)
     return np.maximum(np.exp(-np.square(unlike / UNLIKE) - np.square(astray / ASTRAY)), LEAST).astype(np.float32)
-
-
-def fetch_flow(values, flow):
-    y, x = np.mgrid[:flow.shape[0], :flow.shape[1]].astype(np.float32)
-    return cv2.remap(values, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def lay(values: Float[np.ndarray, "h w c"], flow: Flow, weight: Float[np.ndarray, "h w"]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Shaped, UInt8
 
 from sorakit.types import Video
 
@@ -94,8 +94,8 @@ def find_cuts(stream: Stream) -> Stream:
     return dataclasses.replace(stream, cuts=frozenset(cuts))
 
 
-def fetch(frame: UInt8[np.ndarray, "h w 3"], flow: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
-    """For each pixel what lies where its flow (h, w, 2) points to; edges go on."""
+def fetch(frame: Shaped[np.ndarray, "h w c"], flow: Float[np.ndarray, "h w 2"]) -> Shaped[np.ndarray, "h w c"]:
+    """For each pixel what lies where its flow points to; edges go on."""
     y, x = _grid(*flow.shape[:2])
     return cv2.remap(frame, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 

@@ -90,8 +90,7 @@ def blend(pipe: Pipeline, a, b, prompt: str = "", *, curve: str | Sequence[tuple
 def laid_over(pipe: Pipeline, a: Source, b: Source, both: int, points):
     """The two films' latents mixed by the curve, b beginning `both` latents before a ends; and b's share of each."""
     alone = a.latents.shape[2] - both
-    count = max(a.latents.shape[2], alone + b.latents.shape[2])
-    end = min(a.latents.shape[2], alone + b.latents.shape[2])
+    end, count = a.latents.shape[2], alone + b.latents.shape[2]          # a ends first, if at another time
     shares = torch.ones(count)
     shares[:alone] = 0
     shares[alone:end] = torch.from_numpy(curve_at(points, end - alone))

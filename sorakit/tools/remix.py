@@ -76,7 +76,8 @@ def remix(pipe: Pipeline, film, prompt: str = "", *, strength: str | float = "mi
     chosen = style_of(style)
     with phase(progress, "read"):
         source = read(pipe, "film", film, None, fit, aspect=aspect, height=height, width=width)
-        (own, _), (prompt, notes) = prompt_for("", source, pipe), prompt_for(prompt, source, pipe)
+        own, made = prompt_for("", source, pipe)
+        prompt, notes = (prompt, ()) if prompt else (own, made)
     if chosen:
         prompt, negative = f"{prompt}, {chosen.words}", ", ".join(filter(None, (negative, chosen.negative)))
     known = source.latents

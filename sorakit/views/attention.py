@@ -18,7 +18,7 @@ from sorakit.latent.autoencoder import TIME
 from sorakit.run import Run
 from sorakit.types import Conditioning, DenoisingStep
 from sorakit.views.pictures import components, to_bytes
-from sorakit.views.sheet import Layout, beside, chosen, diverging, glowing, resized, sheet
+from sorakit.views.sheet import Layout, beside, chosen, diverging, glowing, in_rows, resized, sheet
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,8 +205,7 @@ def _over_frames(look: Attention, seen: Float[np.ndarray, "t h w"], lowest: floa
     """Values of each patch over all frames, with one patch outlined."""
     layout = looks_layout(look)
     tiles = [glowing(_back(look, k), seen[k] - lowest, float(seen.max()) - lowest) for k in range(len(seen))]
-    each = lambda things: [things[r * layout.columns:(r + 1) * layout.columns] for r in range(layout.rows)]
-    picture = sheet(each(tiles), each(titles), (), caption, layout=layout)
+    picture = sheet(in_rows(tiles, layout.columns), in_rows(titles, layout.columns), (), caption, layout=layout)
     frame, y, x = patch
     left, top = layout.corner(frame // layout.columns, frame % layout.columns)
     high, wide = layout.height / look.shape[1], layout.width / look.shape[2]

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from sorakit.diffusion.sampler import SHIFT, schedule
+from sorakit.prompt.reader import shortened
 from sorakit.run import STAGES, Difference, Run
 from sorakit.types import Conditioning, DenoisingStep
 from sorakit.views.attention import words_of
@@ -112,7 +113,7 @@ def trajectories(runs: Mapping[str, Run | Sequence[DenoisingStep]] | Sequence[Ru
     shapes.
     """
     if not isinstance(runs, Mapping):
-        runs = {f"seed {run.request.get('seed', 0)}: {shortened(run.request['prompt'])}": run for run in runs}
+        runs = {f"seed {run.request.get('seed', 0)}: {shortened(run.request['prompt'], 30)}": run for run in runs}
     paths = {name: (run.steps if isinstance(run, Run) else list(run)) for name, run in runs.items()}
     shapes = {tuple(step.x.shape) for steps in paths.values() for step in steps}
     if len(shapes) != 1:
@@ -283,10 +284,6 @@ def ranked(axes, names: Sequence[str], values: Sequence[float], title: str, form
     axes.invert_yaxis()
 
 
-def shortened(text: str, most: int = 30) -> str:
-    return text if len(text) <= most else text[:most - 1] + "…"
-
-
 def plane(points: Float[Tensor, "n d"]) -> Float[np.ndarray, "n 2"]:
     """Points in their two principal components, with signs that are the same each time. Works out as much as there are
     points, however many numbers a point has."""
@@ -339,12 +336,5 @@ def stacked(*pictures: Image.Image | Chart) -> Image.Image:
 def words_chart(shares: Mapping[str, float], title: str) -> Chart:
     """How much of an attention goes to each word; keys begin with the word's number, so that none is lost."""
     chart = Chart(title, 0.8 + 0.24 * len(shares))
-    axes = chart.subplots()
-    bars = axes.barh(range(len(shares)), list(shares.values()), height=0.65, color=COLOURS[0])
-    axes.bar_label(bars, [f"{share:.1%}" for share in shares.values()], padding=4, fontsize=8)
-    axes.set_yticks(range(len(shares)), list(shares))
-    axes.set(title=title, xticks=[], xlim=(0, 1.15 * max(shares.values())))
-    axes.spines[["bottom", "left"]].set_visible(False)
-    axes.tick_params(length=0)
-    axes.invert_yaxis()
+    ranked(chart.subplots(), list(shares), list(shares.values()), title, "{:.1%}")
     return chart

@@ -17,7 +17,7 @@ from sorakit.views.explore_words import explore_conditioning
 from sorakit.views.explorer import Explorer, Explorers, check, slider
 from sorakit.views.insides import autoencoder_of
 from sorakit.views.pictures import changed, colours_of, components, decoded, mixed, preview, split
-from sorakit.views.sheet import Layout, beside, diverging, rising, sheet
+from sorakit.views.sheet import Layout, beside, diverging, in_rows, rising, sheet
 
 BRIGHT = 40.0       # grey levels of 255, of what changed: the same at each step, so that steps can be compared
 
@@ -178,9 +178,9 @@ def latent_state(latents: Latents, autoencoder, view: str, channel: int) -> Imag
     else:
         tiles = decoded(values, autoencoder) if view == "decoded" else preview(values, autoencoder)
         caption = view
-    rows, columns = beside(len(tiles), values.shape[3] / values.shape[4])
-    each = lambda things: [things[r * columns:(r + 1) * columns] for r in range(rows)]
-    return sheet(each(list(tiles)), each([f"{k * TIME / latents.fps:.2f} s" for k in range(len(tiles))]), (), caption,
+    _, columns = beside(len(tiles), values.shape[3] / values.shape[4])
+    times = [f"{k * TIME / latents.fps:.2f} s" for k in range(len(tiles))]
+    return sheet(in_rows(list(tiles), columns), in_rows(times, columns), (), caption,
                  cv2.INTER_NEAREST if view in ("channel", "components") else cv2.INTER_CUBIC)
 
 

@@ -18,7 +18,7 @@ from sorakit.run import Run
 from sorakit.tools.shot import Circular, CircularDecoder
 from sorakit.transformer.model import Transformer
 from sorakit.views.charts import COLOURS, Chart, look, stacked
-from sorakit.views.sheet import beside, diverging, glowing, resized, sheet
+from sorakit.views.sheet import beside, diverging, glowing, in_rows, resized, sheet
 
 PARTS = {"self": "attention over {axis}", "word": "attention to the words", "feed": "feed-forward"}
 
@@ -198,11 +198,11 @@ def added_sheet(sizes: Mapping[str, Float[Tensor, "t h w"]], into: Float[Tensor,
                 backs: UInt8[np.ndarray, "t y x 3"], caption: str) -> Image.Image:
     """Where in the frames a sub-layer adds most, and how much all of them do."""
     seen = sizes[name].numpy()
-    rows, columns = beside(len(seen), seen.shape[1] / seen.shape[2])
+    _, columns = beside(len(seen), seen.shape[1] / seen.shape[2])
     tiles = [glowing(resized(back, 16 * seen.shape[2], 16 * seen.shape[1], cv2.INTER_AREA), one - seen.min(),
                      float(np.ptp(seen)), cv2.INTER_CUBIC) for back, one in zip(backs, seen)]
-    each = lambda things: [things[r * columns:(r + 1) * columns] for r in range(rows)]
-    picture = sheet(each(tiles), each([f"latent frame {k}" for k in range(len(tiles))]), (), caption)
+    titles = [f"latent frame {k}" for k in range(len(tiles))]
+    picture = sheet(in_rows(tiles, columns), in_rows(titles, columns), (), caption)
     return stacked(picture, added_chart(sizes, into, name))
 
 

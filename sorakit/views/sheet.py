@@ -97,6 +97,11 @@ def beside(count: int, ratio: float) -> tuple[int, int]:
     return math.ceil(count / columns), columns
 
 
+def in_rows(things: Sequence, columns: int) -> list[Sequence]:
+    """Things in rows of so many."""
+    return [things[start:start + columns] for start in range(0, len(things), columns)]
+
+
 def chosen(count: int, n: int) -> list[int]:
     """n of so many places, evenly from first to last."""
     return np.linspace(0, count - 1, min(n, count)).round().astype(int).tolist()
