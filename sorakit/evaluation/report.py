@@ -20,11 +20,10 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from sorakit.whole import whole
-
 from ..pipeline import Pipeline, digest_of, load
 from ..types import NATIVE_FPS, NATIVE_SIZES, Conditioning
 from ..weights import load_weights
+from ..whole import whole
 from ..world.render import render
 from ..world.scene import Scene
 from . import measures

@@ -26,7 +26,7 @@ def compile_blocks(transformer: Transformer, half: bool) -> None:
     Their insides cannot be watched then. Captions should have one length, as each shape is compiled anew. half is what
     `use_half_products` does.
     """
-    torch._dynamo.config.recompile_limit = torch._dynamo.config.cache_size_limit = 256
+    torch._dynamo.config.recompile_limit = 256                        # shapes
     compiled = {}
     for block in transformer.blocks:
         if block.axis not in compiled:

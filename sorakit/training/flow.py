@@ -80,10 +80,9 @@ class FlowModel(nn.Module):
         words, word_mask = self.text(vectors, mask)
         seen = []
         half_way = self.transformer.blocks[len(self.transformer.blocks) // 2 - 1]
-        hook = half_way.register_forward_hook(lambda block, given, tokens: seen.append(tokens))
-        loss = RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight,
-                                    channel_weight(self.transformer))
-        hook.remove()
+        with half_way.register_forward_hook(lambda block, given, tokens: seen.append(tokens)):
+            loss = RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight,
+                                        channel_weight(self.transformer))
         if body is not None:
             loss = loss + self.of_bodies(seen[0].detach() if apart else seen[0], body.flatten(1, 3), labels)
         if labels is not None:
