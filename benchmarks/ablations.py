@@ -81,7 +81,36 @@ class Everywhere(Block):
         super().__init__(d, heads, "time", name)
 
 
-def adamw(network, half=False):
+class Routed(Block):
+    """While it learns, a random half of the places pass by all blocks but the first two and the last two, and come back
+    as they were (TREAD: Krause et al. 2025, arXiv:2501.04765): these blocks cost half as much."""
+
+    passed = kept = None                          # the patches that all blocks of a forward share, and the places kept
+
+    def forward(self, x, modulation, words, word_mask, place, frames, see):
+        k, shared = int(self.name.split(".")[1]), type(self)
+        if not self.training or not 2 <= k < flow.PRESETS["nano"]["depth"] - 2:
+            return super().forward(x, modulation, words, word_mask, place, frames, see)
+        if k == 2:
+            places = len(place) // frames
+            some = torch.randperm(places)[:places // 2].sort().values
+            shared.passed, shared.kept = x, (torch.arange(frames)[:, None] * places + some).flatten()
+            x = x[:, shared.kept]
+        modulation = modulation if modulation.shape[1] == 1 else modulation[:, shared.kept]
+        x = super().forward(x, modulation, words, word_mask, place[shared.kept], frames, see)
+        if k < flow.PRESETS["nano"]["depth"] - 3:
+            return x
+        return shared.passed.index_copy(1, shared.kept, x)
+
+
+def route(patches: ExitStack) -> None:
+    of_bodies = flow.FlowModel.of_bodies
+    replace(patches, model, "Block", Routed)
+    replace(patches, flow.FlowModel, "of_bodies", lambda self, tokens, body, labels: of_bodies(
+        self, tokens, body[:, Routed.kept], labels))
+
+
+def adamw(network, half=False, rate=1.0):
     return [torch.optim.AdamW(network.parameters(), lr=flow.ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
 
 
@@ -94,6 +123,10 @@ ARMS: dict[str, tuple[str, Callable[[ExitStack], None]]] = {
                                                                                          SamePlace)),
     "everywhere": ("all patches see each other in every block", lambda patches: replace(patches, model, "Block",
                                                                                         Everywhere)),
+    "routed": ("a random half of the places pass by all but the first and last two blocks (TREAD)", route),
+    "no bodies": ("no helper says what of which body a patch shows", lambda patches: replace(
+        patches, flow.FlowModel, "of_bodies", lambda self, *_: torch.zeros(()))),
+    "not heard": ("no helper says what the caption said", lambda patches: replace(patches, flow, "HEARD", 0.0)),
 }
 
 
@@ -118,7 +151,7 @@ def run(arm: str, held_out: HeldOut, minutes: float, seed: int, data_seed: int, 
         weights = flow.train("nano", minutes, Path(folder), seed=data_seed, autoencoder="nano", samples=False, **how)
         seconds, card = time.perf_counter() - started, load_weights(weights).card["flow_training"]
         said = (f"--minutes {minutes:g} --clips {how['clips']} --stills {how['stills']} --data-seed {data_seed} "
-                f"--seed {seed}")
+                f"--seed {seed}" + " --half" * how["half"])
         return {"arm": arm, "seed": seed, "with": said, "steps": card["steps"], "clips": card["clips_seen"],
                 "seconds": round(seconds), **losses(weights, held_out)}
 
@@ -146,6 +179,7 @@ def main() -> None:
     parser.add_argument("--stills", type=int, default=14000)
     parser.add_argument("--still-share", type=float, default=0.5)
     parser.add_argument("--test-clips", type=int, default=48)
+    parser.add_argument("--half", action="store_true", help="matrix products in bf16")
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--out", type=Path, default=DOCS)
     asked = parser.parse_args()
@@ -154,7 +188,8 @@ def main() -> None:
     path = asked.out / "ablations.json"
     for arm in asked.arms:
         row = run(arm, held_out, asked.minutes, asked.seed, asked.data_seed, data=asked.data, clips=asked.clips,
-                  stills=asked.stills, still_share=asked.still_share, max_steps=asked.max_steps, fall=0.5)
+                  stills=asked.stills, still_share=asked.still_share, max_steps=asked.max_steps, fall=0.5,
+                  half=asked.half)
         kept = json.loads(path.read_text()) if path.exists() else []
         rows = [old for old in kept if (old["arm"], old["seed"]) != (arm, asked.seed)] + [row]
         for name, text in ((path, json.dumps(rows, indent=1)), (path.with_suffix(".md"), table(rows))):

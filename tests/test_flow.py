@@ -63,6 +63,13 @@ def test_times_are_two_logit_normals():
     assert abs(logits.mean().item() - mean) < 0.05 and abs(logits.square().mean().item() - variance) < 0.2
 
 
+def test_times_of_a_batch_are_spread_evenly():
+    for seed in range(20):
+        times = RectifiedFlow().times(20, torch.Generator().manual_seed(seed))
+        assert (times[4:].diff() > 0).all() and (times[:4].diff() > 0).all()            # one of each twentieth
+        assert ((times[4:] < torch.sigmoid(torch.tensor(0.8))).sum() - 8).abs() <= 1      # the median
+
+
 def test_known_masks_come_in_the_shares_that_they_are_said_to():
     known = draw_known((4000, 5, 3, 4), torch.Generator().manual_seed(0))
     frames = known.flatten(2).all(2)                                    # (b, t)

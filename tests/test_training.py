@@ -193,6 +193,24 @@ def test_deeper_weights_make_the_same_films():
         assert block.out.weight.grad.abs().sum() > 0 and not block.out.weight.any()
 
 
+def test_what_is_kept_of_the_weights_before_and_how_their_student_moves_along():
+    from sorakit.training.flow import along, deepened, train
+
+    before = {"transformer.out.up.bias": torch.tensor([4.0]), "few_step.out.up.bias": torch.tensor([5.0]),
+              "few_step.end.2.bias": torch.tensor([7.0]), "where.0.bias": torch.tensor([1.0])}
+    new = along({"transformer.out.up.bias": torch.tensor([8.0])}, before, 0.25)
+    assert new == {"transformer.out.up.bias": torch.tensor([7.0]),                      # 3/4 of 8 and 1/4 of 4
+                   "few_step.out.up.bias": torch.tensor([8.0]), "few_step.end.2.bias": torch.tensor([7.0])}
+    two = {f"{network}.blocks.{k}.{part}.weight": torch.ones(1) for network in ("transformer", "few_step")
+           for k in range(2) for part in ("qkv", "out")}
+    four = deepened(two, 2, 4)
+    assert [four[f"few_step.blocks.{k}.out.weight"].item() for k in range(4)] == [1, 1, 0, 0]
+    assert all(four[name.replace("few_step", "transformer")] == value for name, value in four.items())
+    for keep, start in ((1.0, "nano"), (-0.1, "nano"), (0.5, None)):
+        with pytest.raises(ValueError, match="keep="):
+            train("nano", keep=keep, start=start)
+
+
 COMPARED = """
 import torch
 from sorakit.training.compiled import compile_blocks
@@ -410,7 +428,8 @@ def test_two_processes_train_the_same_model_as_one_and_it_makes_films(tmp_path, 
     moved = {name: (value - two.flow[name]).abs().max().item() for name, value in one.flow.items()}
     assert max(moved.values()) < 2e-3, max(moved, key=moved.get)
     on = train("nano", 5, tmp_path / "on", data, clips=50, seed=1, batch=4, max_steps=1, samples=False, device="cpu",
-               start=tmp_path / "one" / "weights")
+               start=tmp_path / "one" / "weights", keep=0.25)
     assert load_weights(on).card["flow_training"]["before"] == one.card["flow_training"]
+    assert load_weights(on).card["flow_training"]["kept_of_before"] == 0.25
     video = load(tmp_path / "one" / "weights", device="cpu")("a dog", steps=2, seconds=0.5)
     assert video.frames.std() > 1

@@ -21,9 +21,13 @@ class RectifiedFlow:
 
     def times(self, batch: int, generator: torch.Generator | None = None) -> Float[Tensor, " b"]:
         """Logit-normal times (Esser et al. 2024), and one in five near the noise (0.95 to 0.995), where it is decided
-        what is where: later the noisy film itself shows it, and the words need not be heard."""
-        normal, which = torch.randn(batch, generator=generator), torch.rand(batch, generator=generator)
-        return torch.sigmoid(torch.where(which < 0.2, normal + 4.0, 1.5 * normal + 0.8))
+        what is where: later the noisy film itself shows it, and the words need not be heard. A batch's are spread
+        evenly, lest its loss depend on which it happened to draw (Kingma et al. 2021, arXiv:2107.00630).
+        """
+        even = (torch.arange(batch) + torch.rand((), generator=generator)) / batch
+        near = even < 0.2
+        normal = torch.special.ndtri(torch.where(near, even / 0.2, (even - 0.2) / 0.8).clamp(1e-6, 1 - 1e-6))
+        return torch.sigmoid(torch.where(near, normal + 4.0, 1.5 * normal + 0.8))
 
     def loss(self, transformer, x0, words, word_mask, known, noise, t, weight=None, channel_weight=None
              ) -> Float[Tensor, ""]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,18 +112,22 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
           clips: int = 3000, stills: int = 0, still_share: float = 1 / 16, seed: int = 1, workers: int = 1,
           batch: int | None = None, device: str | None = None, max_steps: int | None = None, samples: bool = True,
           start: str | Path | None = None, half: bool = False, fall: float = 0.25, rate: float = 1.0,
-          compiled: bool = False) -> Path:
+          compiled: bool = False, keep: float = 0.0) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
     The latents of `clips` clips, and of `stills` first frames of others, are made once and kept beside the rendered
     shards. A share of the steps learns from stills, eight times as many at once. With `samples`, films of the
     prompts in LOOK are drawn to `out`/look.png now and then. With start, finished weights (a preset's name or a
-    folder), it begins with those, their autoencoder included; another seed then brings new clips. fall is the last
-    share of the minutes, in which the learning rate falls to nothing: 1 where good weights are to become better, at a
-    share `rate` of its height. half multiplies matrices in bf16 on a CPU too, which some do twice as fast and some
+    folder), it begins with those, their autoencoder included; another seed then brings new clips. What it writes has a
+    share `keep` of these weights in it, and their few-step student moved along (`along`). fall is the last share of the
+    minutes, in which the learning rate falls to nothing: 1 where good weights are to become better, at a share `rate`
+    of its height. half multiplies matrices in bf16 on a CPU too, which some do twice as fast and some
     hundreds of times slower; compiled has torch.compile make the blocks faster, for which a C++ compiler is wanted.
-    Raises ValueError for an unknown preset, a folder without a trained autoencoder, or one that holds another training.
+    Raises ValueError for an unknown preset, a folder without a trained autoencoder, or one that holds another training;
+    and for a keep that is not a share, or has nothing to keep.
     """
+    if not 0 <= keep < 1 or keep and not start:
+        raise ValueError(f"keep={keep!r} is a share of the weights that start= names, from 0 to less than 1")
     check_preset(preset, PRESETS)
     check_recipe(out, recipe := {"preset": preset, "seed": seed, "start": start})
     rank, ranks = join_processes()
@@ -140,13 +145,14 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         store = cache_latents(eyes, words, data, clips, stills, seed=seed, workers=workers).to(device)
     model = FlowModel(eyes.channels, words.vectors.shape[1], **size).to(device)
     model.transformer.scale.copy_(store.scale())
-    before = {}
+    before, given = {}, {}
     if start:
         weights = load_weights(start)
-        given = {name: value for name, value in weights.flow.items() if not name.startswith("few_step.")}
-        given = deepened(given, weights.card["transformer"]["depth"], size["depth"])
-        model.load_state_dict({**model.state_dict(), **given})
-        before = {"before": weights.card["flow_training"]}
+        given = deepened(weights.flow, weights.card["transformer"]["depth"], size["depth"])
+        model.load_state_dict({**model.state_dict(), **{name: value for name, value in given.items()
+                                                        if not name.startswith("few_step.")}})
+        before = {"before": weights.card["flow_training"], "kept_of_before": keep}
+        card |= {"few_step": weights.card["few_step"]} if "few_step" in weights.card else {}
     half = half and device.type == "cpu"
     if half:
         use_half_products(model)
@@ -181,7 +187,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     if rank:
         return Path(out)
     ships = {name: value for name, value in loop.averaged().items() if not name.startswith(HELPERS)}
-    return save_weights(Path(out) / "weights", eyes.state_dict(), ships, card)
+    return save_weights(Path(out) / "weights", eyes.state_dict(), along(ships, given, keep), card)
 
 
 def channel_weight(transformer: Transformer) -> torch.Tensor:
@@ -341,18 +347,30 @@ def bodies_in(path: Path, scenes: list[Scene]) -> torch.Tensor:
 
 
 def deepened(flow: dict[str, torch.Tensor], before: int, depth: int) -> dict[str, torch.Tensor]:
-    """A flow model's weights with more blocks, which makes the same films: behind each of the last pairs of blocks
-    comes a copy of it that adds nothing yet (Wu et al. 2024, arXiv:2401.02415)."""
+    """The weights of a flow model, and of its student, with more blocks, which make the same films: behind each of the
+    last pairs of blocks comes a copy of it that adds nothing yet (Wu et al. 2024, arXiv:2401.02415)."""
     grown = {name: value for name, value in flow.items() if ".blocks." not in name}
     firsts = range(0, before, 2)
     order = [(k, new) for k in firsts for new in ((False, True) if k >= 2 * before - depth else (False,))]
     for to, (k, new) in zip(range(0, depth, 2), order, strict=True):
-        for i in range(2):
-            start = f"transformer.blocks.{k + i}."
+        for network, i in itertools.product(("transformer", "few_step"), range(2)):
+            start = f"{network}.blocks.{k + i}."
             for part in [name.removeprefix(start) for name in flow if name.startswith(start)]:
                 adds = new and part.split(".")[0] in ("out", "word_out", "down")
-                grown[f"transformer.blocks.{to + i}.{part}"] = flow[start + part] * (not adds)
+                grown[f"{network}.blocks.{to + i}.{part}"] = flow[start + part] * (not adds)
     return grown
+
+
+def along(new: dict[str, torch.Tensor], before: dict[str, torch.Tensor], keep: float) -> dict[str, torch.Tensor]:
+    """A flow model's new weights with a share `keep` of those before them (Wortsman et al. 2022, arXiv:2109.01903); and
+    the student of those before, to each of whose weights is added what changed in the flow model's of that name."""
+    mixed = {name: value.lerp(before[name], keep) if keep else value for name, value in new.items()}
+    student = {}
+    for name, value in before.items():
+        if name.startswith("few_step."):
+            flows = name.replace("few_step.", "transformer.", 1)
+            student[name] = value + (mixed[flows] - before[flows]) if flows in mixed else value
+    return mixed | student
 
 
 @torch.no_grad()
