@@ -194,10 +194,23 @@ def unsorted(prompt, spans):
     return prompt
 
 
+def turned(prompt, spans):
+    spans.reverse()
+    for start, end in spans:
+        prompt = prompt[:start] + "[" + prompt[start:end] + "]" + prompt[end:]
+    return prompt
+
+
 def in_place(encode, frames, n):
     before = encode(frames)
     frames[:, :, n] += 1
     return int((encode(frames) - before).abs().amax((0, 1, 3, 4)).nonzero()[0])
+
+
+def later_as_well(encode, frames, n):
+    other = frames.clone()
+    other[:, :, n:] += 1
+    return int((encode(other) - encode(frames)).abs().amax((0, 1, 3, 4)).nonzero()[0])
 
 
 def last_touched(encode, frames, n):
@@ -271,7 +284,7 @@ def rolled_by(picture, pattern, order=1):
 
 def word(signed, changed, named, read):
     if signed:
-        return "changed" if changed else "genuine" if None in (named, read) or named == read else "mixed"
+        return "changed" if changed else "intact" if None in (named, read) or named == read else "mixed"
     return "unknown" if read is None else "stripped"
 
 
@@ -279,7 +292,7 @@ shifted = lambda steps, s: [s * u / (1 + (s - 1) * u) for u in (1 - k / steps fo
 
 WRONG = {
     "highlight": [(by_replace, "str.replace|wrong place|for 'a red car"), (from_the_left, "second bracket"),
-                  (one_short, "last letter"), (unsorted, "any order")],
+                  (one_short, "last letter"), (unsorted, "any order"), (turned, "any order")],
     "nearest": [(lambda v, table, n: (table @ v).argsort(descending=True)[:n], "inner product"),
                 (lambda v, table, n: (table - v).norm(dim=1).argsort()[:n], "by distance"),
                 (lambda v, table, n: torch.cosine_similarity(table, v[None]).argsort()[:n], "worst first"),
@@ -290,11 +303,13 @@ WRONG = {
            (lambda found, right: harmonic(found, right) if found else float(not right), "divides by zero")],
     "bag": [(lambda v, mask: v.mean(1), "padding"), (lambda v, mask: (v * mask[..., None]).sum(1), "the sum"),
             (lambda v, mask: (v * mask[..., None]).mean(1), "still counted"),
+            (lambda v, mask: (v * mask[..., None]).sum(1) / mask.sum(1), "keepdim"),
             (lambda v, mask: (v * mask[..., None]).sum((0, 1)) / mask.sum(), "axis 1")],
     "compression": [(lambda t, h, w, c=192: t * h * w / ((1 + t // 2) * (h // 16) * (w // 16) * c), "three numbers"),
                     (lambda t, h, w, c=192: 3 * t * h * w / (t / 2 * (h / 16) * (w / 16) * c), "8.5"),
                     (lambda t, h, w, c=192: 3 * t * h * w / (t // 2 * (h // 16) * (w // 16) * c), "1 \\+ 8"),
-                    (lambda t, h, w, c=192: (1 + t // 2) * (h // 16) * (w // 16) * c / (3 * t * h * w), "upside down")],
+                    (lambda t, h, w, c=192: (1 + t // 2) * (h // 16) * (w // 16) * c / (3 * t * h * w), "upside down"),
+                    (lambda t, h, w, c=192: 3 * t * h * w / ((1 + t // 2) * (h // 16) * (w // 16) * 192), "argument")],
     "psnr": [(lambda a, b: 10 * torch.log10(1 / (a - b).square().mean()), "peak is 2"),
              (lambda a, b: 10 * torch.log10(2 / (a - b).square().mean().sqrt()), "half of what"),
              (lambda a, b: 20 * torch.log10(2 / (a - b).abs().mean()), "Square first"),
@@ -302,10 +317,11 @@ WRONG = {
     "components_for": [(lambda v, share: int((v.cumsum(0) / v.sum() < share).sum()), "counts from 0"),
                        (lambda v, share: int((v.cumsum(0) / v.sum() <= share).sum()) + 1, "exactly"),
                        (lambda v, share: int((v.cumsum(0) < share).sum()) + 1, "shares of the whole"),
-                       (lambda v, share: int((v / v.sum() < share).sum()), "cumsum")],
+                       (lambda v, share: int((v / v.sum() < share).sum()), "cumsum"),
+                       (lambda v, share: int((v.cumsum(0) / v.sum() < share).sum()) + 1, "rounding")],
     "first_touched": [(in_place, "clone"), (last_touched, "last latent"), (lambda encode, frames, n: n, "own number"),
                       (lambda encode, frames, n: n // 2, "latent 3"),
-                      (lambda encode, frames, n: (n + 1) // 2, "Measure it")],
+                      (lambda encode, frames, n: (n + 1) // 2, "Measure it"), (later_as_well, "frame n alone")],
     "clean": [(lambda x, t, v: x - v, "whole unit"), (lambda x, t, v: x + t * v, "towards the noise"),
               (lambda x, t, v: x + (1 - t) * v, "the noise at the other end"),
               (lambda x, t, v: x - (1 - t) * v, "way back")],
@@ -324,6 +340,8 @@ WRONG = {
                   (lambda rule, prompt: f" {rule} " in prompt, "begins or ends"),
                   (lambda rule, prompt: rule in prompt.split(), "comma"),
                   (lambda rule, prompt: re.search(rf"\b{rule}\b", prompt) is not None, "Capital"),
+                  (lambda rule, prompt: re.search(rf"\b{rule}\b", prompt.lower()) is not None, "Rules may have"),
+                  (lambda rule, prompt: re.search(rf"\b{rule}\b", prompt, re.IGNORECASE) is not None, "any letter"),
                   (lambda rule, prompt: rule in re.findall(r"\w+", prompt.lower()), "two words"),
                   (lambda rule, prompt: set(rule.split()) <= set(re.findall(r"\w+", prompt.lower())),
                    "after the other")],
@@ -349,6 +367,9 @@ WRONG = {
                (lambda signed, changed, named, read: word(signed, changed, named, read or None), "like any other"),
                (lambda signed, changed, named, read: "mixed" if signed and named != read
                 else word(signed, changed, named, read), "worth nothing"),
+               (lambda signed, changed, named, read: word(signed, changed, named or None, read), "like any other"),
+               (lambda signed, changed, named, read: word(signed, changed and None not in (named, read), named, read),
+                "also if it names 5"),
                (lambda *known: word(*known).replace("unknown", "real"), "does not make a film real")],
 }
 

@@ -294,12 +294,13 @@ checks.bag(bag)
 # %% [markdown]
 # ## 6 · The text encoder, by hand
 #
-# Two functions are all of it. In `look` each word asks (`q`, its query) all words (`k`, their keys). How well a key
-# answers is an inner product; `softmax` turns these into shares that add up to 1, and the word takes that mixture of
-# what all have to say (`v`, their values). This happens in six *heads* side by side, each with queries, keys and
-# values of its own, 32 numbers long, made from all 192. This is *attention*. In `think` each word works for itself.
-# `norm1` and `norm2` bring the vectors to one size first, and what comes out is *added* to the word: nothing that it
-# knew is lost. Both together are a *layer*, and a stack of layers is a *transformer*.
+# First a matrix (`network.embed`) makes 192 numbers of each word's 128. Then two functions are all of it. In `look`
+# each word asks (`q`, its query) all words (`k`, their keys). How well a key answers is an inner product, divided by
+# the root of its length, lest long vectors shout; `softmax` turns these into shares that add up to 1, and the word
+# takes that mixture of what all have to say (`v`, their values). This happens in six *heads* side by side, each with
+# queries, keys and values of its own, 32 numbers long, made from all 192. This is *attention*. In `think` each word
+# works for itself. `norm1` and `norm2` bring the vectors to one size first, and what comes out is *added* to the word:
+# nothing that it knew is lost. Both together are a *layer*, and a stack of layers is a *transformer*.
 
 # %%
 def look(layer, x):
@@ -314,7 +315,8 @@ def think(layer, x):
     return layer.linear2(F.gelu(layer.linear1(layer.norm2(x))))
 
 # %% [markdown]
-# Before the first word goes an empty one, the *summary*: it has nothing of its own to say, and so it gathers from all.
+# Before the first word goes an empty one, the *summary*: no word, only a place. What it ends as, it has gathered from
+# all.
 
 # %%
 network = pipe.text_encoder.network
@@ -338,8 +340,10 @@ assert torch.allclose(x, theirs, atol=1e-4)
 print("the same", len(x), "vectors: one summary,", len(tokens), "tokens")
 
 # %% [markdown]
-# Who looks at whom? Each row is a word that asks, each column a word that is looked at, the mean over all heads.
-# `pipe.text_encoder.explore()` shows each head, for any prompt, and two prompts word by word.
+# Who looks at whom? Each row is a word that asks, each column a word that is looked at, the mean over all heads. In
+# layer 1 words with little to look for (*along*, *a*, the full stop) look at the summary: shares have to add up to 1,
+# and there they do no harm. `pipe.text_encoder.explore()` shows each head, for any prompt, and two prompts word by
+# word.
 
 # %%
 figure, all_axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")

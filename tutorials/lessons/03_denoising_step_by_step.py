@@ -11,7 +11,8 @@
 # - how to write the sampler's loop by hand, and reach the same film to the last bit;
 # - how to reach into the loop and change a film while it is being made.
 #
-# *About an hour with the exercises; all cells together compute for about a minute.* Do *Latent space* first.
+# *About an hour with the exercises; all cells together compute for about a minute.* Do *Reading a prompt* (attention)
+# and *Latent space* first.
 
 # %%
 from itertools import pairwise
@@ -64,7 +65,9 @@ plt.show()
 # %% [markdown]
 # Along its line a point moves at the velocity $\text{noise} - x_0$. The other way, from noise to film, we do not know
 # which film a point came from: many lines cross there. The best answer is the *mean* velocity of all lines through that
-# point. A network has to learn it. Here we can write it down:
+# point. A network learns it so: draw a film, a noise and a time, show it $x_t$ and $t$, and punish the *squared*
+# distance of its answer from $\text{noise} - x_0$, again and again. It cannot know which line it is shown, and no
+# answer has less squared error than their mean. Here we can write that mean down:
 #
 # - how likely is each kind, given that the point is here now? (`belief`)
 # - if it is that kind, where does the point move on average? (`each`)
@@ -142,7 +145,7 @@ plt.show()
 # sorakit's `Sampler` walks the same way.
 
 # %% tags=["nbval-check-output"]
-unprompted = sk.Conditioning(nothing, there, nothing, there)
+unprompted = sk.Conditioning(nothing, there, nothing, there)            # words, which count; the same without a prompt
 theirs = Sampler(shift=1.0)(world, as_films(noise), unprompted, steps=48, guidance=1.0)
 ours = euler(velocity, noise, torch.linspace(1, 0, 49).tolist())[-1]
 assert torch.allclose(theirs.values.view(-1, 2), ours, atol=1e-4)
@@ -199,7 +202,8 @@ for method, steps in (("euler", 64), ("heun", 32)):
 
 # %% [markdown]
 # Euler is of *first order*: half the step, half the error. Heun is of *second order*: half the step, a quarter of the
-# error.
+# error. So the second look is worth it where there are steps enough: at 8 looks both are as far off, and from there on
+# Heun pulls away.
 
 # %% [markdown]
 # ### Exercise 2 · Heun's step  *(difficulty 2 of 3, 10 minutes)*
@@ -220,7 +224,8 @@ checks.heun(heun)
 # ## 4 · Guidance
 #
 # Now there is a prompt: it hints at the kind on top, but is not quite sure. *Guidance* exaggerates it: go from the
-# velocity without the prompt to the one with it, and then further the same way.
+# velocity without the prompt to the one with it, and then further the same way. One network knows both: in training one
+# caption in ten is left empty, so that it also learns what films are like of which nothing is said.
 #
 # `without + guidance * (with_prompt - without)`
 
@@ -279,17 +284,19 @@ assert torch.equal(steps[-1].x_next, x)
 print(len(steps), "steps, and the same film to the last bit")
 
 # %% [markdown]
-# `pipe` itself walks a little differently (`pipe.sampler.method` is "ancestral"): at each step it throws a part of the
-# noise away and draws it anew, so that later steps can mend what earlier ones got wrong. Then another number of steps
-# is another film, even from the same seed. That is why we stay with Euler here: with more of its steps the film stays
-# the same and gets finer. And the prompt pulls only above t = 0.7 (`pipe.sampler.interval`), where it is decided what is
-# where. Below, down to t = 0.2, the walk is led away from what the network says with two of its blocks' attention
-# over space switched off (`pipe.sampler.skip`): such a network knows place and light as well, but not how a dog's patches
-# belong together, and that is where shapes come from.
+# `pipe(prompt, steps=25)` walks a little differently (`pipe.sampler.method` is "ancestral"): at each step it throws a
+# part of the noise away and draws it anew, so that later steps can mend what earlier ones got wrong. Then another
+# number of steps is another film, even from the same seed. That is why we stay with Euler here: with more of its steps
+# the film stays the same and gets finer. And guidance exaggerates the prompt only above t = 0.7
+# (`pipe.sampler.interval`), where it is decided what is where; below, the prompt is heard as it is. There, down to
+# t = 0.2, the walk is led away from what the network says with two of its blocks' attention over space switched off
+# (`pipe.sampler.skip`): such a network knows place and light as well, but not how a dog's patches belong together, and
+# that is where shapes come from.
 #
-# And `pipe(prompt, steps=4)` does not walk so at all: a second network, `pipe.few_step`, takes four long steps. It has
-# learned from whole walks where they lead, guidance and all, so that there is no velocity without the prompt to look
-# at. This lesson is about `pipe.transformer`, which taught it.
+# And `pipe(prompt)`, or one with up to 8 steps and no guidance named, does not walk so at all: a second network,
+# `pipe.few_step`, takes four long steps (or as many as you say). It has learned from whole walks where they lead,
+# guidance and all, so that there is no velocity without the prompt to look at. This lesson is about `pipe.transformer`,
+# which taught it.
 #
 # What went in at some of the steps ($x_t$), and which film each step points to ($x_0$), decoded:
 
@@ -419,9 +426,10 @@ for name, latents in (("as it was", x), ("guidance 30", loud), ("always told t =
     print(f"{name:20} standard deviation of the latents {latents.std():.2f}")
 
 # %% [markdown]
-# Films that the model learned from have a standard deviation of 1; ours has a little less, as it is smoother. Guidance of
-# 30 leaves their world, as in section 4 at 10: what the decoder is given there is nothing that it knows. And the time is
-# the model's only clue to how much of what it sees is noise. Told wrongly, it takes noise for film or film for noise.
+# All films that the model learned from, together, have a standard deviation of 1; one alone may have half of that or
+# more than it. Guidance of 30 leaves their world, as in section 4 at 10: what the decoder is given there is nothing
+# that it knows. And the model has learned to believe the time that it is told. Told wrongly, it takes noise for film or
+# film for noise.
 
 # %% [markdown]
 # ## Further reading

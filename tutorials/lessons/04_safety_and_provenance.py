@@ -13,7 +13,7 @@
 # - why a mark and a signature need each other, and why neither says that a film is real.
 #
 # *About an hour and a half with the exercises; all cells together compute for about a minute.* You need to have met
-# Fourier transforms and the normal distribution.
+# Fourier transforms and the normal distribution; *Reading a prompt* says what the tokens of section 2 are.
 
 # %%
 import hashlib
@@ -63,9 +63,10 @@ folder = Path(temporary.name)
 safety.judge("Sarah Connolly robs a bank in a fake newscast")
 
 # %% [markdown]
-# Three kinds of things can give a reason: a *rule* (words on a list), a *name*, or the *network*, which has learned
-# from examples. The first two say which words they found. What is done about a reason is a matter of the *policy*,
-# which is a readable file ([this one](../sorakit/safety/policies/classroom.cfg), unless you ask for another).
+# Four kinds of things can give a reason: a *rule* (words on a list), a *name*, a *likeness* (people who are to look
+# real), or the *network*, which has learned from examples. The first three say which words they found. What is done
+# about a reason is a matter of the *policy*, which is a readable file
+# ([this one](../sorakit/safety/policies/classroom.cfg), unless you ask for another).
 
 # %%
 for prompt in ("a killer whale at sunset", "Sarah Connolly waves from a train", "a fake newscast about a flood"):
@@ -451,13 +452,14 @@ print("the same tile, from", n, "waves")
 
 # %% [markdown]
 # Now the film leaves as every film of sorakit does: `release` looks at it, writes "AI-generated" on it for people, and
-# adds the waves for programs. The 64 bits say which weights, which seed and which prompt.
+# adds the waves for programs. Of the 64 bits 16 are the beginning of the weights' hash, 24 the end of the seed, and 24
+# the beginning of the prompt's hash.
 
 # %%
 video = safety.release(made, model=pipe.model, seed=3)
 payload = video.origin.watermark
 prompt_hash = hashlib.sha256(prompt.encode()).hexdigest()
-assert payload == int(safety.weights[:4], 16) << 48 | 3 << 24 | int(prompt_hash[:6], 16)
+assert payload == int(safety.weights[:4], 16) << 48 | 3 % 2**24 << 24 | int(prompt_hash[:6], 16)
 
 visible = marked(made.frames, made.fps)                          # with the words, without the waves
 assert np.array_equal(embed(visible, payload), video.frames)
@@ -732,7 +734,7 @@ print("read elsewhere: ", verify(path, authority=other).verdict)
 #
 # You know whether a file has a signature, whether it was changed since, which payload its manifest names, and which
 # payload its pixels hold (either may be `None`). Answer with one word: `"changed"`, `"mixed"` (the manifest belongs to
-# another film), `"genuine"`, `"stripped"` (the signature is gone, the mark is not) or `"unknown"`.
+# another film), `"intact"`, `"stripped"` (the signature is gone, the mark is not) or `"unknown"`.
 
 # %% tags=["exercise"]
 def judged(signed, changed, named, read):
@@ -742,7 +744,7 @@ def judged(signed, changed, named, read):
         return "changed"
     if signed:
         both = named is not None and read is not None
-        return "mixed" if both and named != read else "genuine"
+        return "mixed" if both and named != read else "intact"
     return "unknown" if read is None else "stripped"
     ### END SOLUTION
 
@@ -769,12 +771,18 @@ print("and our signature:", "changed" if provenance.verify(lie, authority=mine).
 
 # %% [markdown]
 # The first lie gets through: the pixels *do* say so. The second does not, as the hash in the manifest is that of other
-# pictures. A third way is to sign with a key of one's own, a film whose pixels hold another film's mark:
+# pictures. A third way is to sign the forged film with a key of one's own. A careless liar's manifest names another
+# payload than the pixels hold; a careful one's names the same.
 
 # %%
-own = sk.Video(forged, 8.0).save(folder / "own.mp4")
-provenance.sign(own, provenance.Origin("mine", 1, "0" * 64, watermark=12345), authority=other)
-print("signed by the liar:", verify(own, authority=mine).verdict)
+for liar, named in (("careless", 12345), ("careful", payload)):
+    own = sk.Video(forged, 8.0).save(folder / f"{liar}.mp4")
+    provenance.sign(own, provenance.Origin("mine", 1, "0" * 64, watermark=named), authority=other)
+    print(f"signed by a {liar} liar:", verify(own, authority=mine).verdict)
+
+# %% [markdown]
+# Against the careful one no comparison helps: everything fits. All that is left is *who* signed, and whether you trust
+# them.
 
 # %% [markdown]
 # And last, the mark can be taken off. Who knows the payload can add it once more, see what that changes, and take the
@@ -787,9 +795,9 @@ print(detect(washed), f"at {psnr(washed, visible):.0f} dB from the film without 
 show([[video.frames[4], washed[4], drawn[4], forged[4]]], ["marked", "washed", "drawn, not made", "forged"])
 
 # %% [markdown]
-# None of this can be seen. A private key would stop the forger, and everybody who wants to check as well. A mark that a
-# determined washer cannot take off is not known, and there are reasons to believe that there is none. So remember what
-# each of them does *not* say:
+# None of this can be seen. A *secret* key would stop the forger, and everybody who wants to check as well: this mark is
+# read with the very key that writes it, not with the other half of a pair. A mark that a determined washer cannot take
+# off is not known, and there are reasons to believe that there is none. So remember what each of them does *not* say:
 # - no mark: not that a film is real, only that nobody marked it, or somebody washed it;
 # - a mark: not that this film was made so, only that somebody wanted it to be read;
 # - a signature: not that what it states is true, only who stands behind it, and that it was not changed.
