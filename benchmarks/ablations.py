@@ -94,7 +94,7 @@ class Routed(Block):
         if k == 2:
             places = len(place) // frames
             some = torch.randperm(places)[:places // 2].sort().values
-            shared.passed, shared.kept = x, (torch.arange(frames)[:, None] * places + some).flatten()
+            shared.passed, shared.kept = x, (torch.arange(frames)[:, None] * places + some).flatten().to(x.device)
             x = x[:, shared.kept]
         modulation = modulation if modulation.shape[1] == 1 else modulation[:, shared.kept]
         x = super().forward(x, modulation, words, word_mask, place[shared.kept], frames, see)

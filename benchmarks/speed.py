@@ -42,13 +42,21 @@ print(imported - started, loaded - imported, time.perf_counter() - loaded, held,
 
 
 def timed(work, runs: int = 5) -> float:
-    """Median seconds of a call."""
+    """Median seconds of a call, until a GPU has done it."""
     took = []
     for _ in range(runs):
+        wait()
         started = time.perf_counter()
         work()
+        wait()
         took.append(time.perf_counter() - started)
     return statistics.median(took)
+
+
+def wait() -> None:
+    """Until a GPU has done what it was asked for."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def world(clips: int = 96) -> Iterator[tuple]:
@@ -98,13 +106,13 @@ def cost(pipe) -> Iterator[tuple]:
 
 def limit(pipe) -> Iterator[tuple]:
     """GFLOP/s of a large product, and of what the models do, of which products and convolutions are counted."""
-    a, b = torch.randn(2, 1536, 1536)
+    a, b = torch.randn(2, 1536, 1536, device=pipe.device)
     a @ b
     peak = 2 * 1536**3 / timed(lambda: a @ b, 15) / 1e9
     yield "fp32 product, 1,536 x 1,536", peak, 1.0
     noise = pipe.noise(2.0, "16:9", 0)
     words = pipe.text_encoder(pipe.prompt(PROMPT))
-    both, t = torch.cat([noise, noise]), torch.full((2, *noise.shape[2:]), 0.5)
+    both, t = torch.cat([noise, noise]), torch.full((2, *noise.shape[2:]), 0.5, device=noise.device)
     forward = lambda: pipe.transformer(both, t, words.vectors.expand(2, -1, -1), words.mask.expand(2, -1))
     for name, work in (("transformer, a guided step", forward), ("decoder", lambda: pipe.autoencoder.decode(noise))):
         with FlopCounterMode(display=False) as counted:
@@ -133,10 +141,11 @@ def peers(pipe) -> Iterator[tuple]:
         num_layers=layers, sample_size=h, patch_size=1, cross_attention_dim=width, caption_channels=vectors.shape[-1],
         attention_bias=True, activation_fn="gelu-approximate", norm_type="ada_norm_single",
         norm_elementwise_affine=False, video_length=frames), range(2, depth + 1))
-    square = torch.randn(1, channels, frames, h, h)                     # Latte takes square films only
-    time_of = lambda value, like: torch.full((like.shape[0], *like.shape[2:]), value)
+    square = torch.randn(1, channels, frames, h, h, device=noise.device)          # Latte takes square films only
+    time_of = lambda value, like: torch.full((like.shape[0], *like.shape[2:]), value, device=like.device)
     ours_at = lambda x: timed(lambda: pipe.transformer(x, time_of(0.5, x), vectors, mask), 9)
-    t = torch.tensor([500])
+    t = torch.tensor([500], device=noise.device)
+    wan, latte = wan.to(noise.device), latte.to(noise.device)
     yield "transformer", "sorakit", ours, ours_at(noise)
     yield "transformer", "Wan", size(wan), timed(lambda: wan(noise, t, vectors), 9)
     yield "transformer, square", "sorakit", ours, ours_at(square)
@@ -145,9 +154,9 @@ def peers(pipe) -> Iterator[tuple]:
     decoder = sum(p.numel() for name, p in pipe.autoencoder.named_parameters() if not name.startswith(
         ("to_latent", "encoder")))
     vae = nearest(decoder, lambda base: AutoencoderKLWan(base_dim=base, z_dim=16, num_res_blocks=1),
-                  range(8, 65, 8), lambda model: size(model.decoder))
+                  range(8, 65, 8), lambda model: size(model.decoder)).to(noise.device)
     yield "decode", "sorakit", decoder, timed(lambda: pipe.autoencoder.decode(noise))
-    latents = torch.randn(1, 16, 5, 10, 18)                             # of 17 frames of 80 x 144 as well
+    latents = torch.randn(1, 16, 5, 10, 18, device=noise.device)        # of 17 frames of 80 x 144 as well
     yield "decode", "Wan", size(vae.decoder), timed(lambda: vae.decode(latents), 3)
 
 

@@ -47,6 +47,9 @@ class Counted:
         self.films += len(x)
         return self.network(x, *args, **options)
 
+    def __getattr__(self, name):                     # whoever is guided to shapes also asks for parts by name
+        return getattr(self.network, name)
+
 
 def steps_of(name: str, evaluations: int) -> int:
     """How many steps come nearest to so many evaluations: guidance takes two for each, Heun's method twice that."""

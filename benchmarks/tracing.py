@@ -18,6 +18,7 @@ import statistics
 import time
 
 import torch
+from speed import wait
 from torch.nn import functional as F
 
 PROMPT = "A golden retriever runs through a field of wildflowers with the sun setting in the background."
@@ -58,8 +59,10 @@ def bare(pipe):
 
 
 def seconds(work) -> float:
+    wait()
     started = time.perf_counter()
     work()
+    wait()
     return time.perf_counter() - started
 
 
@@ -70,8 +73,10 @@ def off_times_bare(pipe, films: int) -> tuple[float, float, float]:
     def timed(*args, **kwargs):
         is_bare = len(took) % 2 == 1
         with bare(pipe) if is_bare else contextlib.nullcontext():
+            wait()
             started = time.perf_counter()
             out = forward(*args, **kwargs)
+            wait()
             took.append(time.perf_counter() - started)
         return out
 

@@ -121,7 +121,7 @@ def load_autoencoder(source: str | Path) -> tuple[dict[str, torch.Tensor], dict]
     if path.is_file():
         return load_file(path), json.loads(path.with_suffix(".json").read_text())
     if str(source) in shipped() or (Path(source) / "card.json").is_file():
-        weights = load_weights(source)
+        weights = load_weights(str(source))
         return weights.autoencoder, {key: value for key, value in weights.card.items() if key.startswith("autoencoder")}
     raise ValueError(f"autoencoder={str(source)!r} holds no {path.name}: train one first, with "
                      "`sorakit train autoencoder`")
@@ -179,9 +179,10 @@ def loss_of(model: Autoencoder, x, mask, generator, subject_weight: float, remak
         + 0.2 * decibels + 1e-4 * z.square().mean()
 
 
-def to_floats(frames: np.ndarray) -> torch.Tensor:
-    """Frames (t, h, w, 3) uint8 to a batch of one, (1, 3, t, h, w) in [-1, 1]."""
-    return rearrange(torch.from_numpy(np.ascontiguousarray(frames)), "t h w c -> 1 c t h w").float() / 127.5 - 1
+def to_floats(frames: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Frames (t, h, w, 3) uint8, or a batch of such, to (b, 3, t, h, w) in [-1, 1]."""
+    frames = frames if isinstance(frames, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(frames))
+    return rearrange(frames, "... t h w c -> (...) c t h w").float() / 127.5 - 1
 
 
 @torch.no_grad()

@@ -71,7 +71,7 @@ def train(start: str | Path = "nano", minutes: float = 60.0, out: str | Path = "
     rank, ranks = join_processes()
     device = pick_device(device)
     torch.manual_seed(seed)
-    batch = batch or PRESETS.get(weights.card["preset"], PRESETS["nano"])["batch"]
+    batch = batch or min(256, PRESETS.get(weights.card["preset"], PRESETS["nano"])["batch"])    # two networks' graphs
     eyes = Autoencoder.from_weights(weights).to(device)
     text = TextEncoder.from_weights(weights, words)
     text.network.to(device)

@@ -40,7 +40,7 @@ from .muon import Muon
 
 PRESETS = {  # the transformer's size, how far its head sees aside in time (`Head`), and how many films a step
     "nano": {"width": 192, "depth": 12, "heads": 6, "beside": 1, "batch": 12},
-    "base": {"width": 384, "depth": 14, "heads": 12, "beside": 1, "batch": 512},
+    "base": {"width": 384, "depth": 14, "heads": 12, "beside": 1, "batch": 384},
 }
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
 SUBJECT_WEIGHT = 4.0     # of patches that a subject fills by a quarter or more, once it can be seen
@@ -269,7 +269,7 @@ def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int,
     Stills are of the data seed after this one's, so that they show other scenes than the clips.
     """
     where = next(eyes.parameters()).device
-    encoder = [v.cpu().numpy().tobytes() for name, v in eyes.state_dict().items()
+    encoder = [v.cpu().half().float().numpy().tobytes() for name, v in eyes.state_dict().items()    # as it is kept
                if name.startswith(("to_latent", "encoder", "mean", "std"))]          # another decoder changes nothing
     mark = hashlib.sha256(b"".join(encoder)).hexdigest()[:12]
     shapes: dict[tuple, list] = {}
@@ -279,10 +279,10 @@ def cache_latents(eyes: Autoencoder, words: Words, data: str | Path, clips: int,
         latents = path.with_name(f"{path.stem}.{mark}.safetensors")
         many = 1 if where.type == "cpu" and not still else 25                        # at once: what is fastest
         if not latents.exists():
-            frames, _, _ = load_shard(path)
+            frames = torch.from_numpy(load_shard(path)[0])
             with torch.no_grad():
-                z = torch.cat([eyes.encode(x.to(where)).cpu()
-                               for x in torch.cat([to_floats(clip) for clip in frames]).split(many)])
+                z = torch.cat([eyes.encode(to_floats(some.to(where)).contiguous()).cpu()
+                               for some in frames.split(many)])
             with whole(latents) as beside:
                 save_file({"z": z.half().contiguous()}, beside)
         scenes = load_scenes(path)
@@ -387,11 +387,11 @@ def _look(model, loop, eyes, words, path: Path) -> None:
     with autocast(device):
         film = sampler_for(model.transformer)(model.transformer, noise, Conditioning(*given, *null), steps=12,
                                               guidance=4.0)
+    model.load_state_dict(kept)
     films = ((eyes.decode(film.values.float()).clamp(-1, 1) + 1) * 127.5).byte().permute(0, 2, 3, 4, 1).cpu().numpy()
     grid = np.concatenate([np.concatenate(films[i:i + 2], 2) for i in range(0, len(films), 2)], 1)   # (t, 4 h, 2 w, 3)
     videofile.write(path.with_suffix(".mp4"), grid, NATIVE_FPS, {})
     Image.fromarray(np.concatenate([grid[i] for i in (1, 8, 15)], 1)).save(path)
-    model.load_state_dict(kept)
 
 
 def _commit() -> str:

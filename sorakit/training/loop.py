@@ -85,12 +85,10 @@ class Loop:
             if first and time.time() - saved > self.every:
                 self._save(curve)
                 curve, saved = [], time.time()
-                if look:
-                    look()
+                show(look)
         if first:
             self._save(curve)
-            if look:
-                look()
+            show(look)
         bar.close()
 
     def averaged(self) -> dict[str, torch.Tensor]:
@@ -141,6 +139,18 @@ class Loop:
         self.average, self.n, self.spent, self.clips = kept["average"], kept["n"], kept["spent"], kept["clips"]
         for optimiser, state in zip(self.optimisers, kept["optimisers"]):
             optimiser.load_state_dict(state)
+            for kept_of in optimiser.state.values():
+                if "step" in kept_of:
+                    kept_of["step"] = kept_of["step"].cpu()                  # AdamW reads it at each step
+
+
+def show(look: Callable[[], None] | None) -> None:
+    """Samples are no reason to end a training: one that cannot be written is told of."""
+    try:
+        if look:
+            look()
+    except OSError as error:
+        tqdm.write(f"no samples this time: {error}", file=sys.stderr)
 
 
 def check_recipe(out: str | Path, recipe: dict) -> dict[str, str]:

@@ -234,4 +234,4 @@ def rotate(x: Float[Tensor, "... n d"], angles: Float[Tensor, "n half"]) -> Floa
 
 def norm(x: Tensor) -> Tensor:
     """Root-mean-square normalisation without parameters."""
-    return F.rms_norm(x, (x.shape[-1],))
+    return F.rms_norm(x, (x.shape[-1],), eps=torch.finfo(torch.float32).eps)     # in bf16, too
