@@ -8,7 +8,7 @@ import torch
 
 from sorakit.diffusion.exact import GaussianMixture
 from sorakit.diffusion.guidance import GUIDES, Split, apg, cfg, cfg_zero
-from sorakit.diffusion.sampler import Sampler, Skip, noise_of, schedule
+from sorakit.diffusion.sampler import Sampler, Skip, noise_of, schedule, shapes
 from sorakit.diffusion.solvers import SOLVERS, At, ddim
 from sorakit.transformer.model import Transformer
 from sorakit.types import Conditioning
@@ -345,6 +345,13 @@ def test_every_method_by_name_takes_a_step(mixture):
     field = lambda x, t, words, mask, fps, span=None: mixture(x, t, words, mask)
     for method in SOLVERS:
         assert Sampler(method=method)(field, random(), NOTHING, steps=3, guidance=1.0).values.isfinite().all()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 12, 14])
+def test_shapes_skips_parts_that_a_transformer_of_that_depth_has(depth):
+    parts = shapes(depth).parts
+    assert set(parts) <= set(Transformer(3, 64, depth, 2).names())
+    assert len(set(parts)) == 2 or depth < 5
 
 
 def test_skipping_parts_is_diffusers_skip_layer_guidance(diffusers):

@@ -385,6 +385,18 @@ def test_another_recipe_does_not_go_on_from_this_checkpoint(tmp_path):
         loop(seed=2, start="nano")
 
 
+def test_a_training_goes_on_without_samples_that_cannot_be_written(tmp_path, capsys):
+    from sorakit.training.loop import Loop
+
+    def look():
+        raise FileNotFoundError("no ffmpeg here")
+
+    model = torch.nn.Linear(2, 2)
+    loop = Loop(tmp_path, model, [torch.optim.SGD(model.parameters(), lr=0.1)], minutes=1, max_steps=3, every=0)
+    loop.run(lambda n: (model(torch.ones(1, 2)).sum(), 1), look)
+    assert loop.n == 3 and (tmp_path / "checkpoint.pt").exists() and "no ffmpeg here" in capsys.readouterr().err
+
+
 def test_a_checkpoint_is_never_half_written(tmp_path, monkeypatch):
     model = torch.nn.Linear(2, 2)
     loop = Loop(tmp_path, model, [torch.optim.SGD(model.parameters(), lr=0.1)], minutes=1)

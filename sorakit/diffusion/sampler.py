@@ -56,9 +56,9 @@ SHAPES = (0.2, 0.7)
 
 
 def shapes(depth: int) -> Skip:
-    """Guidance to shapes, for a transformer of so many blocks: without the attention over space of a block a quarter of
-    the way in, and one half of it."""
-    return Skip((f"blocks.{2 * round(depth / 8)}.space", f"blocks.{2 * round(depth / 4)}.space"), 2.0, SHAPES)
+    """Guidance to shapes, for a transformer of so many blocks: without the attention over space of the second and the
+    third block that has it."""
+    return Skip(tuple(f"blocks.{min(k, (depth - 1) // 2 * 2)}.space" for k in (2, 4)), 2.0, SHAPES)
 
 
 @dataclass
