@@ -2,6 +2,7 @@
 
     python benchmarks/sheets.py world
     python benchmarks/sheets.py films --weights nano
+    python benchmarks/sheets.py films --weights nano --steps 25
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def films(weights: str, steps: int | None, guidance: float | None) -> None:
         for seed in range(8):
             frames = pipe(prompt, seed=seed, steps=steps, guidance=guidance, height=144).frames
             rows.append(np.concatenate([frames[4], frames[12]], 1))
-    write(rows, 8, f"films_{Path(weights).name}.jpg")
+    write(rows, 8, f"films_{Path(weights).name}{f'_{steps}_steps' if steps else ''}.jpg")
 
 
 def write(pictures: list[np.ndarray], columns: int, name: str, gap: int = 4) -> None:
