@@ -42,7 +42,7 @@ print(imported - started, loaded - imported, time.perf_counter() - loaded, held,
 
 
 def timed(work, runs: int = 5) -> float:
-    """Median seconds of a call, until a GPU has done it."""
+    """Median seconds of a call, the GPU's work included."""
     took = []
     for _ in range(runs):
         wait()
@@ -54,7 +54,7 @@ def timed(work, runs: int = 5) -> float:
 
 
 def wait() -> None:
-    """Until a GPU has done what it was asked for."""
+    """For a GPU, if there is one, to be done with what it was asked for."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

@@ -296,11 +296,11 @@ checks.bag(bag)
 #
 # First a matrix (`network.embed`) makes 192 numbers of each word's 128. Then two functions are all of it. In `look`
 # each word asks (`q`, its query) all words (`k`, their keys). How well a key answers is an inner product, divided by
-# the root of its length, lest long vectors shout; `softmax` turns these into shares that add up to 1, and the word
-# takes that mixture of what all have to say (`v`, their values). This happens in six *heads* side by side, each with
-# queries, keys and values of its own, 32 numbers long, made from all 192. This is *attention*. In `think` each word
-# works for itself. `norm1` and `norm2` bring the vectors to one size first, and what comes out is *added* to the word:
-# nothing that it knew is lost. Both together are a *layer*, and a stack of layers is a *transformer*.
+# the root of how many numbers it adds up, lest it grow with them; `softmax` turns these into shares that add up to 1,
+# and the word takes that mixture of what all have to say (`v`, their values). This happens in six *heads* side by side,
+# each with queries, keys and values of its own, 32 numbers long, made from all 192. This is *attention*. In `think`
+# each word works for itself. `norm1` and `norm2` bring the vectors to one size first, and what comes out is *added* to
+# the word: nothing that it knew is lost. Both together are a *layer*, and a stack of layers is a *transformer*.
 
 # %%
 def look(layer, x):
