@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -81,35 +82,6 @@ class Everywhere(Block):
         super().__init__(d, heads, "time", name)
 
 
-class Routed(Block):
-    """While it learns, a random half of the places pass by all blocks but the first two and the last two, and come back
-    as they were (TREAD: Krause et al. 2025, arXiv:2501.04765): these blocks cost half as much."""
-
-    passed = kept = None                          # the patches that all blocks of a forward share, and the places kept
-
-    def forward(self, x, modulation, words, word_mask, place, frames, see):
-        k, shared = int(self.name.split(".")[1]), type(self)
-        if not self.training or not 2 <= k < flow.PRESETS["nano"]["depth"] - 2:
-            return super().forward(x, modulation, words, word_mask, place, frames, see)
-        if k == 2:
-            places = len(place) // frames
-            some = torch.randperm(places)[:places // 2].sort().values
-            shared.passed, shared.kept = x, (torch.arange(frames)[:, None] * places + some).flatten().to(x.device)
-            x = x[:, shared.kept]
-        modulation = modulation if modulation.shape[1] == 1 else modulation[:, shared.kept]
-        x = super().forward(x, modulation, words, word_mask, place[shared.kept], frames, see)
-        if k < flow.PRESETS["nano"]["depth"] - 3:
-            return x
-        return shared.passed.index_copy(1, shared.kept, x)
-
-
-def route(patches: ExitStack) -> None:
-    of_bodies = flow.FlowModel.of_bodies
-    replace(patches, model, "Block", Routed)
-    replace(patches, flow.FlowModel, "of_bodies", lambda self, tokens, body, labels: of_bodies(
-        self, tokens, body[:, Routed.kept], labels))
-
-
 def adamw(network, half=False, rate=1.0):
     return [torch.optim.AdamW(network.parameters(), lr=flow.ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0)]
 
@@ -123,7 +95,8 @@ ARMS: dict[str, tuple[str, Callable[[ExitStack], None]]] = {
                                                                                          SamePlace)),
     "everywhere": ("all patches see each other in every block", lambda patches: replace(patches, model, "Block",
                                                                                         Everywhere)),
-    "routed": ("a random half of the places pass by all but the first and last two blocks (TREAD)", route),
+    "routed": ("a random half of the places pass by all but the first and last two blocks (TREAD)",
+               lambda patches: replace(patches, flow, "train", partial(flow.train, routed=1.0))),
     "no bodies": ("no helper says what of which body a patch shows", lambda patches: replace(
         patches, flow.FlowModel, "of_bodies", lambda self, *_: torch.zeros(()))),
     "not heard": ("no helper says what the caption said", lambda patches: replace(patches, flow, "HEARD", 0.0)),

@@ -189,13 +189,15 @@ def train_flow(preset: Preset = "nano", minutes: Minutes = 60.0, out: Out = Path
                                                         "to nothing; 1 with --start.")] = 0.25,
                rate: Annotated[float, typer.Option(help="Share of the full learning rate to learn at.")] = 1.0,
                keep: Annotated[float, typer.Option(help="Share of --start in the weights that come out.")] = 0.0,
+               routed: Annotated[float, typer.Option(help="First share of the minutes, in which half of the places "
+                                                          "pass by the middle blocks.")] = 0.0,
                compiled: Compiled = False, device: Device = None):
     with told("stopped; the same command goes on from the last checkpoint"):
         from sorakit.training import flow
 
         flow.train(preset, minutes, out, data, autoencoder, clips=clips, workers=workers, start=start, seed=seed,
                    stills=stills, still_share=still_share, half=half, device=device, fall=fall, rate=rate,
-                   compiled=compiled, keep=keep)
+                   compiled=compiled, keep=keep, routed=routed)
 
 
 @train.command("few-step", help="Teaches a trained flow model to need 1 to 8 steps, with guidance built in.")

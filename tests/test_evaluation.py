@@ -115,6 +115,12 @@ def test_trains_on_shards_and_loads_what_it_wrote(tmp_path, tiny_weights, monkey
                            "held-out combinations, reconstructed"}
     model = Referee.load(tmp_path / "out" / "weights")
     assert sum(p.numel() for p in model.parameters()) < 3e6
+    training.train(9, tmp_path / "on", tmp_path / "data", tiny_weights, clips={0: 2}, stills={2: 2}, held_out=2,
+                   test_clips=2, max_steps=1, start=tmp_path / "out" / "weights")
+    on = Referee.load(tmp_path / "on" / "weights").state_dict()
+    moved = [(value - on[name]).abs().max() for name, value in model.state_dict().items()]
+    assert 0 < max(moved) < 1e-3                     # one step, and not from nothing
+    assert json.loads((tmp_path / "on" / "weights" / "referee.json").read_text())["referee_training"]["before"]
     path = tmp_path / "out" / "weights" / "referee.safetensors"
     assert path.stat().st_size < 6e6
     path.write_bytes(path.read_bytes()[:-1] + b"x")

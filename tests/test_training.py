@@ -209,6 +209,36 @@ def test_what_is_kept_of_the_weights_before_and_how_their_student_moves_along():
     for keep, start in ((1.0, "nano"), (-0.1, "nano"), (0.5, None)):
         with pytest.raises(ValueError, match="keep="):
             train("nano", keep=keep, start=start)
+    with pytest.raises(ValueError, match="routed="):
+        train("nano", routed=1.5)
+
+
+def test_half_of_the_places_pass_by_the_middle_blocks_and_all_take_part_in_a_film():
+    from sorakit.training.flow import ATTRIBUTES, FlowModel
+    from sorakit.training.routing import Routing
+
+    torch.manual_seed(0)
+    model, films = FlowModel(8, 16, 64, 6, 2), torch.randn(2, 8, 3, 2, 2)
+    torch.nn.init.normal_(model.transformer.out.down.weight, std=0.1)
+    known = torch.zeros(2, 3, 2, 2, dtype=torch.bool)
+    known[0, 0] = True                                                       # then each patch has its own time
+    given = (films, torch.randn(2, 5, 16), torch.ones(2, 5, dtype=torch.bool), known, torch.randn_like(films),
+             torch.rand(2), None, torch.rand(2, 3, 2, 2, 3), torch.zeros(2, len(ATTRIBUTES), dtype=torch.long))
+    whole, seen = model(*given), []
+    model.routing = Routing(model.transformer)
+    for k in (1, 3):
+        model.transformer.blocks[k].register_forward_hook(lambda block, given, x: seen.append(x))
+    assert torch.equal(model(*given), whole) and model.routing.kept is None
+    model.routing.draw, seen[:] = torch.Generator().manual_seed(0), []
+    loss = model(*given)
+    loss.backward()
+    same = (seen[0] == seen[1]).all(-1).view(2, 3, 4)                        # (b, t, places)
+    assert same.sum(-1).unique().tolist() == [2] and (same == same[:1, :1]).all()
+    assert loss != whole and all(weight.grad is not None for weight in model.transformer.blocks.parameters())
+    draws = [model.routing._some(4, 1, "cpu").tolist() for _ in range(40)]
+    assert {place for draw in draws for place in draw} == {0, 1, 2, 3}
+    with torch.no_grad():
+        assert torch.equal(model(*given), whole)
 
 
 COMPARED = """
@@ -440,8 +470,9 @@ def test_two_processes_train_the_same_model_as_one_and_it_makes_films(tmp_path, 
     moved = {name: (value - two.flow[name]).abs().max().item() for name, value in one.flow.items()}
     assert max(moved.values()) < 2e-3, max(moved, key=moved.get)
     on = train("nano", 5, tmp_path / "on", data, clips=50, seed=1, batch=4, max_steps=1, samples=False, device="cpu",
-               start=tmp_path / "one" / "weights", keep=0.25)
+               start=tmp_path / "one" / "weights", keep=0.25, routed=0.5)
     assert load_weights(on).card["flow_training"]["before"] == one.card["flow_training"]
     assert load_weights(on).card["flow_training"]["kept_of_before"] == 0.25
+    assert load_weights(on).card["flow_training"]["routed"] == 0.5
     video = load(tmp_path / "one" / "weights", device="cpu")("a dog", steps=2, seconds=0.5)
     assert video.frames.std() > 1

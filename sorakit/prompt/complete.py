@@ -1,5 +1,5 @@
-"""Says for a prompt what it leaves open and a film has to decide: what its subject does, which way it goes, and that
-it is night where neon lights a street.
+"""Says for a prompt what it leaves open and a film has to decide: what its subject does, which way it goes, what
+colour somebody wears, and that it is night where neon lights a street.
 
 A small model that is told neither makes of both ways one: a dog with two heads. Sora's makers have a language model
 write long captions of short prompts (Betker et al. 2023, DALL-E 3; OpenAI 2024, "Video generation models as world
@@ -13,7 +13,7 @@ import re
 
 from sorakit.prompt.grammar import lemma
 from sorakit.types import Asked, Brief
-from sorakit.world.captions import HEADINGS, KIND_VERBS, VERBS
+from sorakit.world.captions import CLOTHES, HEADINGS, KIND_VERBS, KIND_WORDS, VERBS
 from sorakit.world.scene import KINDS, NO_TIME
 
 GOES = {"run", "walk", "stroll", "jump", "fly", "swim", "drive", "sail"}      # to the left or to the right
@@ -26,6 +26,8 @@ RESTING = re.compile(r"(?i)[\s,]*(?:(?:that|which|who)\s+)?(?:(?:is|are|was|were
 OBJECT = re.compile(r"(?i)\s+(?:an?|the|his|her|its|their|some|one|two|three)\b|['\u2019]")       # "rides a horse"
 NEON = re.compile(r"(?i)\bneon[- ](?:lit|drenched|lights?|lamps?|signs?|glow)\b")
 DAYTIME = re.compile(r"(?i)\b(?:sun\w*|day\w*|noon|midday|morning|afternoon|dusk|dawn|bright)\b")
+WEARS = re.compile(r"(?i)\s+(?:in|wearing|dressed|clad|with|of|who|whose|that)\b|['\u2019]")        # "a man with a hat"
+COLOURS = ("red", "yellow", "blue", "green", "purple", "white")               # that show by day and by night
 LIKE = 0.5            # least cosine at which an action is drawn as the nearest one
 NEAR = 5              # words after a subject among which its verb stands
 
@@ -34,8 +36,8 @@ def completed(brief: Brief, seed: int) -> str:
     """The prompt with what it leaves open put in: "a black cat in snow" to "a black cat walking to the left in snow".
 
     What is said stays, word for word. Whoever is said to move gets a direction, the same one for all, or that of one
-    who has it already; a verb is only put in for a subject that is alone. Nothing is added where something is not to be
-    (a negation), and to what is drawn as something else.
+    who has it already; a verb is only put in for a subject that is alone, and so is the colour of clothes. Nothing is
+    added where something is not to be (a negation), and to what is drawn as something else.
     """
     if brief.all("negation"):
         return brief.prompt
@@ -44,8 +46,10 @@ def completed(brief: Brief, seed: int) -> str:
     if told <= {"left", "right"} and len(told) < 2:
         heading = HEADINGS[told.pop() if told else random.Random(int(seed)).choice(("left", "right"))][0]
         missing += [_missing(brief, asked, heading) for asked in drawn]
+    if len(brief.subjects) == 1:
+        missing += [_clothes(brief, asked, random.Random(f"clothes {int(seed)}").choice(COLOURS)) for asked in drawn]
     said = brief.prompt
-    for place, words in sorted(missing, reverse=True):                         # from the end: places stay what they are
+    for place, words in sorted(missing, key=lambda one: one[0], reverse=True):  # from the end: places stay
         if words:
             said = f"{said[:place]} {words}{said[place:]}"
     return said
@@ -57,6 +61,17 @@ def _light(brief: Brief) -> list[tuple[int, str]]:
     if not places or brief.all("time") or not NEON.search(brief.prompt) or DAYTIME.search(brief.prompt):
         return []
     return [(places[0].span[1], "at night")]
+
+
+def _clothes(brief: Brief, asked: Asked, colour: str) -> tuple[int, str]:
+    """What somebody wears whose clothes are not said: "in red"."""
+    kind, end = asked.nearest.name, asked.span[1]
+    plain = {"young", "old", "little", *KIND_WORDS[kind].flavours}
+    at_a_place = any(place.span[0] - end < len(" in the ") for place in brief.all("setting") if place.span[0] >= end)
+    names = {one for one, _ in KIND_WORDS[kind].nouns} | {"girl", "boy", "people"}        # not a bride or a policeman
+    if kind not in CLOTHES or asked.name not in names or asked.colour or {*asked.attributes} - plain:
+        return end, ""
+    return end, f"in {colour}" if at_a_place or not WEARS.match(brief.prompt, end) else ""
 
 
 def _missing(brief: Brief, asked: Asked, heading: str) -> tuple[int, str]:

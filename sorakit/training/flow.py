@@ -37,6 +37,7 @@ from .data import captions_of, load_masks, load_scenes, load_shard, render_shard
 from .half import use_half_products
 from .loop import Loop, check_recipe, first_goes_first, join_processes
 from .muon import Muon
+from .routing import Routing
 
 PRESETS = {  # the transformer's size, how far its head sees aside in time (`Head`), and how many films a step
     "nano": {"width": 192, "depth": 12, "heads": 6, "beside": 1, "batch": 12},
@@ -45,8 +46,7 @@ PRESETS = {  # the transformer's size, how far its head sees aside in time (`Hea
 MUON_LR, ADAM_LR = 0.015, 1.5e-3
 SUBJECT_WEIGHT = 4.0     # of patches that a subject fills by a quarter or more, once it can be seen
 PLAIN = 3.0              # how much more often a plain scene is learned from, and one with a common subject
-COMMON = {"golden retriever": 3.0, "dog": 1.5, "cat": 4.0, "woman": 3.0, "car": 2.0, "dancer": 4.0, "seagull": 5.0,
-          "planet": 1.5}
+COMMON = {"golden retriever": 5.0, "dog": 1.5, "cat": 6.0, "woman": 4.0, "car": 2.0, "dancer": 4.0, "seagull": 6.0}
 DROP_CAPTION = 0.1       # so that guidance has something to steer away from
 WHERE = 0.5              # how much it counts to say where subjects are, after half of the blocks
 WHAT = 0.1               # and of which kind and colour
@@ -74,6 +74,7 @@ class FlowModel(nn.Module):
         self.transformer = Transformer(channels, width, depth, heads, beside)
         self.where = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 3 + sum(WHOSE.values())))
         self.heard = nn.Linear(width, sum(ATTRIBUTES.values()))
+        self.routing: Routing | None = None
 
     def forward(self, latents, vectors, mask, known, noise, t, weight=None, body=None, labels=None,
                 apart: bool = False):
@@ -85,7 +86,10 @@ class FlowModel(nn.Module):
             loss = RectifiedFlow().loss(self.transformer, latents, words, word_mask, known, noise, t, weight,
                                         channel_weight(self.transformer))
         if body is not None:
-            loss = loss + self.of_bodies(seen[0].detach() if apart else seen[0], body.flatten(1, 3), labels)
+            body = body.flatten(1, 3)
+            if len(seen[0][0]) < len(body[0]):                          # the others pass by this block
+                body = body[:, self.routing.kept]
+            loss = loss + self.of_bodies(seen[0].detach() if apart else seen[0], body, labels)
         if labels is not None:
             summary = words[:, 0].detach() if apart else words[:, 0]
             parts = self.heard(summary).float().split(list(ATTRIBUTES.values()), 1)
@@ -112,7 +116,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
           clips: int = 3000, stills: int = 0, still_share: float = 1 / 16, seed: int = 1, workers: int = 1,
           batch: int | None = None, device: str | None = None, max_steps: int | None = None, samples: bool = True,
           start: str | Path | None = None, half: bool = False, fall: float = 0.25, rate: float = 1.0,
-          compiled: bool = False, keep: float = 0.0) -> Path:
+          compiled: bool = False, keep: float = 0.0, routed: float = 0.0) -> Path:
     """Train, or go on training, for so many minutes in all; writes finished weights to `out`/weights.
 
     The latents of `clips` clips, and of `stills` first frames of others, are made once and kept beside the rendered
@@ -123,11 +127,14 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
     minutes, in which the learning rate falls to nothing: 1 where good weights are to become better, at a share `rate`
     of its height. half multiplies matrices in bf16 on a CPU too, which some do twice as fast and some
     hundreds of times slower; compiled has torch.compile make the blocks faster, for which a C++ compiler is wanted.
+    routed is the first share of the minutes, in which half of the places pass by the middle blocks (`Routing`).
     Raises ValueError for an unknown preset, a folder without a trained autoencoder, or one that holds another training;
-    and for a keep that is not a share, or has nothing to keep.
+    for a keep that is not a share, or has nothing to keep; and for a routed that is not a share.
     """
     if not 0 <= keep < 1 or keep and not start:
         raise ValueError(f"keep={keep!r} is a share of the weights that start= names, from 0 to less than 1")
+    if not 0 <= routed <= 1:
+        raise ValueError(f"routed={routed!r} is a share of the minutes, from 0 to 1")
     check_preset(preset, PRESETS)
     check_recipe(out, recipe := {"preset": preset, "seed": seed, "start": start})
     rank, ranks = join_processes()
@@ -158,6 +165,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
         use_half_products(model)
     if compiled:
         compile_blocks(model.transformer, half)
+    model.routing = Routing(model.transformer)
     loop = Loop(out, model, optimisers(model, half, rate), minutes=minutes, max_steps=max_steps, every=300, fall=fall,
                 recipe=recipe)
 
@@ -174,6 +182,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
                             device=device)
         mine = (v[rank::ranks].to(device) for v in (latents, table[ids], mask, known, noise, t, weight, body,
                                                  labels))
+        model.routing.draw = draw if loop.spent < routed * minutes * 60 else None
         with autocast(device):
             return model(*mine, apart=n < HELPERS_FIRST), len(range(rank, films, ranks))
 
@@ -183,7 +192,7 @@ def train(preset: str = "nano", minutes: float = 60.0, out: str | Path = "checkp
              "transformer": {"channels": eyes.channels, **size}, "commit": _commit(),
              "flow_training": {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "clips_seen": loop.clips,
                                "different_clips": clips, "different_stills": stills, "batch": batch,
-                               "data_seed": seed, "device": device.type, **before}}
+                               "data_seed": seed, "device": device.type, "routed": routed, **before}}
     if rank:
         return Path(out)
     ships = {name: value for name, value in loop.averaged().items() if not name.startswith(HELPERS)}

@@ -58,11 +58,12 @@ FLIPPED = {"direction": {"left": "right", "right": "left"}, "camera": {"pan left
 def train(minutes: float = 25.0, out: str | Path = "checkpoints/referee", data: str | Path = "checkpoints/data",
           autoencoder: str | Path = "nano", clips: dict[int, int] | None = None, stills: dict[int, int] | None = None,
           held_out: int = 1500, test_clips: int = 600, seed: int = 0, workers: int = 1, device: str | None = None,
-          max_steps: int | None = None, bf16: bool = False) -> dict:
+          max_steps: int | None = None, bf16: bool = False, start: str | Path | None = None) -> dict:
     """Train, or go on training, for so many minutes in all; writes `out`/weights and returns the accuracies.
 
     clips and stills say how many of which data seed; held_out is how many clips of held-out combinations are drawn.
-    bf16 is faster on a CPU that has units for it, and far slower on one that has not; CUDA always takes it.
+    bf16 is faster on a CPU that has units for it, and far slower on one that has not; CUDA always takes it. With start,
+    the folder of a trained one, it goes on from that, at a rate that falls from the beginning.
     Raises ValueError for a folder without a trained autoencoder.
     """
     clips = {0: 3000, 1: 4000} if clips is None else clips
@@ -78,12 +79,16 @@ def train(minutes: float = 25.0, out: str | Path = "checkpoints/referee", data: 
     still_paths = [path for name, number in stills.items()
                    for path in render_shards(data, number, seed=name, workers=workers, stills=True)]
     libraries = [Library(paths, eyes), Library(still_paths, eyes)]
-    model = Referee().to(device, memory_format=torch.channels_last)
+    model, before = Referee(), {}
+    if start is not None:
+        model.load_state_dict(Referee.load(start).state_dict())
+        before = {"before": json.loads((Path(start) / "referee.json").read_text())["referee_training"]}
+    model = model.to(device, memory_format=torch.channels_last)
     decay = [weight for weight in model.parameters() if weight.ndim > 1]
     other = [weight for weight in model.parameters() if weight.ndim <= 1]
     optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": other, "weight_decay": 0.0}],
                                   lr=LR, betas=(0.9, 0.98))
-    loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps)
+    loop = Loop(out, model, [optimiser], minutes=minutes, max_steps=max_steps, fall=0.25 if start is None else 1.0)
 
     def step(n: int):
         rng = np.random.default_rng([seed, n])
@@ -100,7 +105,7 @@ def train(minutes: float = 25.0, out: str | Path = "checkpoints/referee", data: 
     model.eval().requires_grad_(False)
     scores = evaluate(model, eyes, data, test_clips)
     training = {"minutes": round(loop.spent / 60, 1), "steps": loop.n, "clips_seen": loop.clips, "clips": clips,
-                "stills": stills, "held_out_clips": held_out, "device": device.type}
+                "stills": stills, "held_out_clips": held_out, "device": device.type, **before}
     write(Path(out) / "weights", model, {"referee_training": training, "accuracy": {
         name: {part: dataclasses.asdict(share) for part, share in shares.items()} for name, shares in scores.items()}})
     return scores
@@ -289,6 +294,7 @@ def main() -> None:
     parser.add_argument("--data", default="checkpoints/data")
     parser.add_argument("--autoencoder", default="nano")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--start", help="folder of a trained one to go on from: sorakit/weights/referee ships")
     parser.add_argument("--bf16", action="store_true", help="for a CPU with bf16 units: half again as fast")
     parser.add_argument("--device")
     for name, shares in train(**vars(parser.parse_args())).items():

@@ -20,6 +20,7 @@ WHITE = (1.0, 1.0, 1.0)
 CREAM = (1.0, 0.95, 0.85)
 AMBER = (1.0, 0.80, 0.30)
 ROSE = (0.93, 0.50, 0.54)
+SCARF = (0.13, 0.42, 0.90)
 
 
 # --- colour -------------------------------------------------------------------------------------
@@ -248,7 +249,7 @@ def golden_retriever(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
     tones, gait, rig = _tones(colour), _gait(action, DOG), Rig()
     feather = mix(colour, CREAM, 0.45)
     tuft = mix(colour, CREAM, 0.25)
-    deep = scale(colour, 0.78)
+    deep = scale(colour, 0.62)
     trunk = _trunk(rig, gait, DOG)
     _leg(rig, gait, DOG, 0, tones.far, tones.far)
     _leg(rig, gait, DOG, 1, tones.far, tones.far)
@@ -277,6 +278,8 @@ def golden_retriever(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
                          (0.02, 0.12)), colour, shade=0.6)
     rig.shape(neck, blob((0.08, -0.10), (0.22, -0.14), (0.24, 0.02), (0.19, 0.06), (0.17, 0.18), (0.09, 0.16),
                          (0.04, 0.26), (-0.02, 0.12)), feather, shade=0.5)
+    rig.shape(neck, blob((-0.13, -0.06), (0.02, -0.10), (0.22, -0.19), (0.25, -0.08), (0.19, 0.06), (0.14, 0.24),
+                         (0.04, 0.10), (-0.10, 0.06)), SCARF, shade=0.5)
     rig.shape(head, blob((0.08, 0.04), (0.24, 0.04), (0.27, 0.10), (0.18, 0.15), (0.06, 0.13)), deep, shade=0.3)
     tongue = rig.bone(head, 0.19, 0.08, swing=sway(14, 0.35))
     rig.shape(tongue, blob((-0.03, 0), (0.04, 0), (0.05, 0.10), (0.01, 0.14), (-0.03, 0.10)), ROSE, shade=0.3)
@@ -337,7 +340,7 @@ def dog(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
 
 # --- the cat ------------------------------------------------------------------------------------
 
-CAT = Build(hip=-0.30, shoulder=0.25, stand=0.42, thigh=(0.24, 0.10, 0.08), arm=(0.14, 0.09, 0.08), foot=(0.13, 0.06))
+CAT = Build(hip=-0.30, shoulder=0.25, stand=0.37, thigh=(0.23, 0.10, 0.08), arm=(0.14, 0.09, 0.08), foot=(0.13, 0.06))
 
 
 def cat(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
@@ -346,11 +349,11 @@ def cat(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
     _leg(rig, gait, CAT, 0, tones.far, tones.far)
     _leg(rig, gait, CAT, 1, tones.far, tones.far)
 
-    rest, curl = {"run": (190, 14), "walk": (206, 26), "jump": (198, 18), "sit": (232, 27)}[action]
-    tail = _chain(rig, trunk, -0.35, -0.07, rest, (0.14, 0.14, 0.14, 0.14), curl, 7, lag=0.14)
-    for bone, width, paint in zip(tail[::-1], (0.075, 0.08, 0.085, 0.09),
+    rest, curl = {"run": (200, 18), "walk": (232, 22), "jump": (208, 20), "sit": (238, 30)}[action]
+    tail = _chain(rig, trunk, -0.35, -0.07, rest, (0.18, 0.18, 0.17, 0.15), curl, 7, lag=0.14)
+    for bone, width, paint in zip(tail[::-1], (0.085, 0.09, 0.095, 0.10),
                                   (tones.mark, tones.coat, tones.coat, tones.coat)):
-        rig.shape(bone, limb(0, 0, 0.14, 0, width, width), paint, shade=0.2)
+        rig.shape(bone, limb(0, 0, 0.17, 0, width, width), paint, shade=0.2)
 
     rig.shape(trunk, blob((-0.39, -0.03), (-0.33, -0.15), (-0.10, -0.14), (0.12, -0.13), (0.30, -0.16), (0.36, -0.03),
                           (0.28, 0.08), (0.08, 0.08), (-0.14, 0.05), (-0.34, 0.06)), tones.coat, shade=0.8)
@@ -364,19 +367,19 @@ def cat(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
 
     look = sway(7, 0.3, 0.5) if action == "sit" else sway(3, 0.3)
     neck = rig.bone(trunk, 0.28, -0.08, swing=_steady(gait, 0.8, sway(3, 0.1)))
-    head = rig.bone(neck, 0.12, -0.20, swing=_steady(gait, 0.2, look), stretch=_big)
+    head = rig.bone(neck, 0.14, -0.22, swing=_steady(gait, 0.2, look), stretch=lambda p: (1.42, 1.36))
     size = rng.uniform(0.95, 1.12)
-    rig.shape(neck, limb(0.0, 0.02, 0.10, -0.17, 0.20, 0.18), tones.coat, shade=0.3)
+    rig.shape(neck, limb(0.0, 0.02, 0.12, -0.17, 0.20, 0.18), tones.coat, shade=0.3)
     far_ear = rig.bone(head, 0.11, -0.11, swing=sway(4, 0.6))
-    rig.shape(far_ear, polygon((-0.06, 0.02), (0.05, -0.17 * size), (0.08, 0.05)), tones.far, shade=0.3)
+    rig.shape(far_ear, polygon((-0.07, 0.02), (0.05, -0.21 * size), (0.08, 0.05)), tones.far, shade=0.3)
     rig.shape(head, blob((-0.18, 0.02), (-0.15, -0.12), (0.0, -0.17), (0.15, -0.12), (0.20, 0.01), (0.16, 0.10),
                          (0.0, 0.15), (-0.14, 0.11)), tones.coat, shade=0.6)
     ear = rig.bone(head, -0.07, -0.10, swing=sway(5, 0.5))
-    rig.shape(ear, polygon((-0.09, 0.04), (-0.07, -0.20 * size), (0.09, -0.02)), tones.coat, shade=0.3)
-    rig.shape(ear, polygon((-0.055, 0.01), (-0.05, -0.13 * size), (0.045, -0.02)), ROSE, shade=0.2)
+    rig.shape(ear, polygon((-0.09, 0.04), (-0.08, -0.23 * size), (0.09, -0.02)), tones.coat, shade=0.3)
+    rig.shape(ear, polygon((-0.06, 0.01), (-0.06, -0.15 * size), (0.045, -0.02)), ROSE, shade=0.2)
     rig.shape(head, ellipse(0.12, 0.07, 0.10, 0.065), tones.light, shade=0.3)
     rig.shape(head, ellipse(0.16, 0.03, 0.03, 0.022), ROSE, shade=0.2)
-    _eye(rig, head, 0.07, -0.03, 0.042, tones)
+    _eye(rig, head, 0.07, -0.03, 0.048, tones)
     return rig
 
 
@@ -577,8 +580,8 @@ def seagull(colour: RGB, action: str, rng: np.random.Generator) -> Rig:
     grey, tip, beak = (0.62, 0.66, 0.74), (0.13, 0.14, 0.17), (1.0, 0.70, 0.10)
     body = rig.bone(0, 0.0, -0.42, shift=lambda p: (0.0, sway(0.05, 0.30)(p)), swing=sway(3, 0.1))
     for side, dim in ((-1, 0.85), (1, 1.0)):                      # paths point to the right
-        arm = rig.bone(body, 0.03 * side, -0.05, swing=lambda p, side=side: side * sway(9, 0.30)(p))
-        hand = rig.bone(arm, 0.25 * side, -0.19, swing=lambda p, side=side: side * sway(13, 0.18)(p))
+        arm = rig.bone(body, 0.03 * side, -0.05, swing=lambda p, side=side: side * sway(6, 0.30)(p))
+        hand = rig.bone(arm, 0.25 * side, -0.19, swing=lambda p, side=side: side * sway(8, 0.18)(p))
         out = lambda *points, side=side: [(side * x, y, *(v * (1 if k % 2 else side) for k, v in enumerate(rest)))
                                           for x, y, *rest in points]
         wing = out((-0.05, 0.06), (0.06, -0.15, 0.24, -0.25), (0.36, -0.20, 0.27, -0.08), (0.17, 0.0, 0.10, 0.09))

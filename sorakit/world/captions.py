@@ -251,7 +251,7 @@ def _noun(subject, pen, article=True):
     noun = pen.pick_first(KIND_WORDS[subject.kind].nouns)[subject.count > 1]
     before, after = _qualities(subject, noun, pen)
     if subject.count > 1:
-        before = [pen.pick(NUMBERS[subject.count]), *before]
+        before = before if pen.chance(0.3) else [pen.pick(NUMBERS[subject.count]), *before]     # "seagulls"
     elif article:
         before = ["the" if pen.chance(0.03) else "a", *before]
     return " ".join([*before, noun, *after])

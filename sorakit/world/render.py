@@ -152,7 +152,7 @@ def _cast(scene: Scene, backdrop: Backdrop, aspect: float, rng: np.random.Genera
         still = rng.random() < 0.5
         for i in range(subject.count):
             spread = (i - (subject.count - 1) / 2) * min(0.30 * aspect, height * 1.25)
-            lift = rng.uniform(-0.02, 0.02) + ((i % 2) * 0.045 if subject.count > 1 else 0) - number * 0.035
+            lift = rng.uniform(-0.02, 0.02) + (i % 2) * (0.045 if grounded else 0.13) - number * 0.035
             y = row + lift + (0.0 if grounded else rng.uniform(-0.05, 0.05) + height / 2)
             flip = subject.direction == "left" or subject.direction == "still" and still
             rig = BUILDERS[subject.kind](COLOURS[subject.colour], subject.action, rng)

@@ -86,11 +86,14 @@ def wildflower_field(frame: Frame) -> Backdrop:
 
 def forest(frame: Frame) -> Backdrop:
     light, rng, layers = frame.light, frame.rng, []
-    glade = rgb({"dawn": "#ffe2b0", "day": "#dff3b8", "sunset": "#ffb56b", "night": "#6f95c9"}[light.time])
+    glade = rgb({"dawn": "#ffd9a8", "day": "#dff3b8", "sunset": "#ffb56b", "night": "#6f95c9"}[light.time])
+    above = mix(light.far(rgb("#5f9a6a"), 0.4), light.sky[1], {"dawn": 0.75, "sunset": 0.5}.get(light.time, 0.0))
 
     with still(layers, 0.1) as canvas:  # the bright far end of the wood
-        band(canvas, frame, -0.2, FLOOR, [light.far(rgb("#5f9a6a"), 0.4), mix(light.lit(glade), glade, 0.25),
+        band(canvas, frame, -0.2, FLOOR, [above, mix(light.lit(glade), glade, 0.25),
                                           light.far(rgb("#7fae70"), 0.5)], [0.0, 0.55, 0.8])
+        if light.time in ("dawn", "sunset"):
+            _low_sun(canvas, frame)
         for x in span(frame, 0.11):
             canvas.drawPath(pole(x, 0.75, 0.87, 0.034, 0.024, rng.uniform(-0.02, 0.02)),
                             flat(light.far(rgb("#5a8478"), 0.62)))
@@ -120,6 +123,14 @@ def forest(frame: Frame) -> Backdrop:
         for x in span(frame, 0.52):
             canvas.drawPath(tuft(rng, x, 1.07, 0.16, 9), flat(light.lit(rgb("#1d4a2a"))))
     return Backdrop(layers, ground=0.865, horizon=0.62)
+
+
+def _low_sun(canvas, frame):
+    """The sun at the far end of the wood, just above the ground; in rain or fog, only its light."""
+    x, y, radius, clear = 0.55 * frame.light.sun[0] * frame.aspect, 0.55, 0.13, frame.weather in ("clear", "snow")
+    glow(canvas, x, y, 0.75, mix(frame.light.key, frame.light.sky[2], 0.5), 0.95 if clear else 0.5)
+    if clear:
+        canvas.drawCircle(x, y, radius, flat(mix(frame.light.key, (1.0, 1.0, 1.0), 0.6)))
 
 
 def _trunks(frame, layers, depth, step, width, foot, bark, green, distance):
