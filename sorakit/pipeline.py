@@ -70,7 +70,8 @@ class Pipeline:
 
         Args:
             prompt: may be left out with an image; it is then made from what the image shows, and said in `notes`. What
-                its subject does, and which way it goes, is the seed's to decide where it is left open (`Brief.said`).
+                its subject does, which way it goes, its colour and the light are the seed's to decide where they are
+                left open (`Brief.said`).
             negative: what guidance steers away from; takes the flow model, 25 steps unless said.
             image: the first frame: a path, a PIL image or a uint8 array (h, w, 3).
             video: is for the tools, as what is to become of it has to be said: `remix`, `extend` and others.

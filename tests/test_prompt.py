@@ -175,28 +175,31 @@ def test_a_role_that_there_is_not_is_named(read):
 
 
 @pytest.mark.parametrize("prompt,said", [
-    ("a black cat in snow", "a black cat walking to the right in snow"),
+    ("a black cat in snow", "a black cat walking to the right in snow by day"),
     ("A golden retriever runs through a field.", "A golden retriever runs to the right through a field."),
-    ("waves on a beach with seagulls", "waves on a beach with seagulls flying to the right"),
-    ("a dancer on a stage", "a dancer in white dancing on a stage"),
-    ("a woman in a forest", "a woman in white strolling to the right in a forest"),
-    ("two young women run", "two young women in white run to the right"),
+    ("waves on a beach with seagulls", "waves on a beach by day with seagulls flying to the right"),
+    ("a forest", "a forest by day"), ("a forest in moonlight", ""), ("a forest in the style of film noir", ""),
+    ("a snowy park", "a snowy park by day"), ("the inside of a kitchen", ""), ("a coral reef", ""),
+    ("a dancer on a stage", "a dancer in green dancing on a stage"),
+    ("a woman in a forest", "a woman in green strolling to the right in a forest by day"),
+    ("two young women run", "two young women in green run to the right"),
     ("a man in a red coat walks", "a man in a red coat walks to the right"),
     ("a woman wearing blue", "a woman strolling to the right wearing blue"),
     ("a woman with red hair", "a woman strolling to the right with red hair"), ("a dancer's feet", ""),
-    ("a bride walks", "a bride walks to the right"),
-    ("a shirtless man dances", ""),
+    ("a bride walks", "a bride walks to the right"), ("a shirtless man dances", ""),
+    ("an old dog sits", "an old grey dog sits"), ("two fluffy cats sit", "two fluffy grey cats sit"),
+    ("a spotted dog sits", ""), ("the cat's tail", ""), ("cats sit", ""), ("an Irish setter sits", ""),
     ("a dog runs and a cat walks", "a dog runs to the right and a cat walks to the right"),
-    ("two dogs run left", ""), ("a cat sits", ""), ("a rotating planet", ""), ("a forest at dawn", ""),
+    ("two black dogs run left", ""), ("a rotating planet", ""), ("a forest at dawn", ""),
     ("a woman rides a horse", ""), ("a rocket flies", ""), ("a car on a road, no rain", ""), ("a dog beside a cat", ""),
-    ("close-up of a cat's face", ""), ("a woman reads in a park", "a woman in white reads in a park"),
+    ("close-up of a cat's face", ""), ("a woman reads in a cafe", "a woman in green reads in a cafe"),
     ("a man drinks coffee", ""),
-    ("a parked car", ""), ("a car parked in a street", ""), ("a dog asleep", ""), ("a car that is parked", ""),
-    ("a boat moored in a harbour", ""), ("a motionless cat", ""), ("a violin on a table", ""),
+    ("a parked car", ""), ("a car parked in a street", ""), ("a black dog asleep", ""), ("a car that is parked", ""),
+    ("a boat moored in a harbour", ""), ("a motionless white cat", ""), ("a violin on a table", ""),
     ("a man flies kites", ""),
-    ("a running dog", "a running dog to the right"),
+    ("a running car", "a running car to the right"),
     ("a woman strolls along a neon-lit Tokyo street",
-     "a woman in white strolls to the right along a neon-lit Tokyo street at night"),
+     "a woman in green strolls to the right along a neon-lit Tokyo street at night"),
     ("a street in Tokyo lined with glowing neon lights", "a street in Tokyo at night lined with glowing neon lights"),
     ("a neon-lit street at sunset", ""), ("a sunny street with neon signs", ""), ("a street in neon colours", ""),
     ("a robot dances on a stage under neon lights", ""), ("a neon-lit street, no cars", ""),
@@ -204,7 +207,7 @@ def test_a_role_that_there_is_not_is_named(read):
 def test_the_seed_decides_what_a_prompt_leaves_open(read, prompt, said):
     brief = read(prompt, seed=0)
     assert brief.said == said and brief.prompt == prompt and read(prompt).said == ""
-    assert read(prompt, seed=1).said == said.replace("right", "left").replace("in white", "in red")
+    assert read(prompt, seed=1).said == said.replace("right", "left")
     assert brief.tokens == read(said or prompt).tokens
 
 
@@ -213,5 +216,6 @@ def test_all_go_the_way_that_one_is_said_to_go_and_another_prompt_is_read_as_it_
         brief = read("a horse gallops to the left and a dog runs", seed=seed)
         assert brief.said == "a horse gallops to the left and a dog runs to the left"
         assert dataclasses.replace(brief, prompt="a bird").said == ""
+    assert read("a woman in a forest", seed=4).said == "a woman in blue strolling to the left in a forest at sunset"
     long = "a dog runs in a field, " + ", ".join(["a tall green tree"] * 11)
     assert read(long, seed=0).said == ""

@@ -1,5 +1,5 @@
 """Says for a prompt what it leaves open and a film has to decide: what its subject does, which way it goes, what
-colour somebody wears, and that it is night where neon lights a street.
+colour it has or wears, and what light falls on it.
 
 A small model that is told neither makes of both ways one: a dog with two heads. Sora's makers have a language model
 write long captions of short prompts (Betker et al. 2023, DALL-E 3; OpenAI 2024, "Video generation models as world
@@ -24,30 +24,35 @@ LIFELESS = {"still", "toy", "stuffed", "wooden"}
 RESTING = re.compile(r"(?i)[\s,]*(?:(?:that|which|who)\s+)?(?:(?:is|are|was|were)\s+)?(?:at\s+anchor|"
                      rf"{'|'.join(sorted(RESTS))})\b")                                          # "a car that is parked"
 OBJECT = re.compile(r"(?i)\s+(?:an?|the|his|her|its|their|some|one|two|three)\b|['\u2019]")       # "rides a horse"
+COATS = [kind for kind, what in KINDS.items() if what.colours[0] == "brown"]
+PLAIN = {"young", "old", "little", "small", "big", "large"}                   # that say nothing of colour
 NEON = re.compile(r"(?i)\bneon[- ](?:lit|drenched|lights?|lamps?|signs?|glow)\b")
 DAYTIME = re.compile(r"(?i)\b(?:sun\w*|day\w*|noon|midday|morning|afternoon|dusk|dawn|bright)\b")
+DAY = 0.75            # how often it is day, rather than sunset, where nothing says so
+NIGHTLY = re.compile(r"(?i)\b(?:moon\w*|star\w*|night\w*|dark\w*|evening|twilight|candle\w*|lantern\w*|lamp\w*|"
+                     r"\w*lit|\w*light\w*|fire\w*|glow\w*|neon|aurora|storm\w*)\b")
 WEARS = re.compile(r"(?i)\s+(?:in|wearing|dressed|clad|with|of|who|whose|that)\b|['\u2019]")        # "a man with a hat"
-COLOURS = ("red", "yellow", "blue", "green", "purple", "white")               # that show by day and by night
+CLOTHES_COLOURS = ("red", "yellow", "blue", "green", "purple", "white")               # that show by day and by night
 LIKE = 0.5            # least cosine at which an action is drawn as the nearest one
 NEAR = 5              # words after a subject among which its verb stands
 
 
 def completed(brief: Brief, seed: int) -> str:
-    """The prompt with what it leaves open put in: "a black cat in snow" to "a black cat walking to the left in snow".
+    """The prompt with what it leaves open put in: "a cat in snow" to "a black cat walking to the left in snow by day".
 
     What is said stays, word for word. Whoever is said to move gets a direction, the same one for all, or that of one
-    who has it already; a verb is only put in for a subject that is alone, and so is the colour of clothes. Nothing is
-    added where something is not to be (a negation), and to what is drawn as something else.
+    who has it already; verbs and colours are only put in for a subject that is alone, and a light where a place or
+    weather is named. Nothing is added where something is not to be (a negation), or to what is drawn as something else.
     """
     if brief.all("negation"):
         return brief.prompt
     drawn = [asked for asked in brief.subjects if asked.nearest and asked.nearest.drawn and asked.nearest.name in KINDS]
-    told, missing = {asked.direction for asked in brief.subjects} - {""}, _light(brief)
+    told, missing = {asked.direction for asked in brief.subjects} - {""}, _light(brief, seed)
     if told <= {"left", "right"} and len(told) < 2:
         heading = HEADINGS[told.pop() if told else random.Random(int(seed)).choice(("left", "right"))][0]
         missing += [_missing(brief, asked, heading) for asked in drawn]
     if len(brief.subjects) == 1:
-        missing += [_clothes(brief, asked, random.Random(f"clothes {int(seed)}").choice(COLOURS)) for asked in drawn]
+        missing += [_colour(brief, asked, random.Random(f"colour {int(seed)}")) for asked in drawn]
     said = brief.prompt
     for place, words in sorted(missing, key=lambda one: one[0], reverse=True):  # from the end: places stay
         if words:
@@ -55,23 +60,34 @@ def completed(brief: Brief, seed: int) -> str:
     return said
 
 
-def _light(brief: Brief) -> list[tuple[int, str]]:
-    """Night, after the first place that neon lights, if no time of day is said or hinted at."""
+def _light(brief: Brief, seed: int) -> list[tuple[int, str]]:
+    """Night, after the first place that neon lights, and day or sunset elsewhere, if no time is said or hinted at."""
     places = [place for place in brief.all("setting") if place.nearest and place.nearest.name not in NO_TIME]
-    if not places or brief.all("time") or not NEON.search(brief.prompt) or DAYTIME.search(brief.prompt):
+    if brief.all("time") or DAYTIME.search(brief.prompt):
         return []
-    return [(places[0].span[1], "at night")]
+    if NEON.search(brief.prompt):
+        return [(place.span[1], "at night") for place in places[:1]]
+    open_air = [place for place in places if place.nearest.drawn] if brief.all("setting") else brief.all("weather")
+    if NIGHTLY.search(brief.prompt) or brief.all("style"):
+        return []
+    time = "by day" if random.Random(f"light {int(seed)}").random() < DAY else "at sunset"
+    return [(place.span[1], time) for place in open_air[:1]]
 
 
-def _clothes(brief: Brief, asked: Asked, colour: str) -> tuple[int, str]:
-    """What somebody wears whose clothes are not said: "in red"."""
-    kind, end = asked.nearest.name, asked.span[1]
-    plain = {"young", "old", "little", *KIND_WORDS[kind].flavours}
-    at_a_place = any(place.span[0] - end < len(" in the ") for place in brief.all("setting") if place.span[0] >= end)
-    names = {one for one, _ in KIND_WORDS[kind].nouns} | {"girl", "boy", "people"}        # not a bride or a policeman
-    if kind not in CLOTHES or asked.name not in names or asked.colour or {*asked.attributes} - plain:
+def _colour(brief: Brief, asked: Asked, draw: random.Random) -> tuple[int, str]:
+    """What somebody wears whose clothes are not said ("in red"), or an animal's coat ("brown", before the noun)."""
+    kind, (start, end) = asked.nearest.name, asked.span
+    names = {one for one, _ in KIND_WORDS[kind].nouns} | {"girl", "boy", "people"}        # not a bride or a dalmatian
+    if asked.name not in names or asked.colour or {*asked.attributes} - PLAIN - {*KIND_WORDS[kind].flavours}:
         return end, ""
-    return end, f"in {colour}" if at_a_place or not WEARS.match(brief.prompt, end) else ""
+    if kind in CLOTHES:
+        at_a_place = any(0 <= place.span[0] - end < len(" in the ") for place in brief.all("setting"))
+        said = not at_a_place and WEARS.match(brief.prompt, end)
+        return end, "" if said else f"in {draw.choice(CLOTHES_COLOURS)}"
+    before = " ".join(brief.prompt[start:end].split(" ")[:-len(asked.name.split())])
+    if kind not in COATS or not before or before.lower().endswith("an") or brief.prompt[end:end + 1] in ("'", "\u2019"):
+        return end, ""
+    return start + len(before), draw.choice(KINDS[kind].colours[:4])
 
 
 def _missing(brief: Brief, asked: Asked, heading: str) -> tuple[int, str]:
