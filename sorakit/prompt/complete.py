@@ -30,7 +30,7 @@ NEON = re.compile(r"(?i)\bneon[- ](?:lit|drenched|lights?|lamps?|signs?|glow)\b"
 DAYTIME = re.compile(r"(?i)\b(?:sun\w*|day\w*|noon|midday|morning|afternoon|dusk|dawn|bright)\b")
 DAY = 0.75            # how often it is day, rather than sunset, where nothing says so
 NIGHTLY = re.compile(r"(?i)\b(?:moon\w*|star\w*|night\w*|dark\w*|evening|twilight|candle\w*|lantern\w*|lamp\w*|"
-                     r"\w*lit|\w*light\w*|fire\w*|glow\w*|neon|aurora|storm\w*)\b")
+                     r"\w*lit|\w*light\w*|fire\w*|glow\w*|neon|aurora|storm\w*|futuristic|cyber\w*)\b")
 WEARS = re.compile(r"(?i)\s+(?:in|wearing|dressed|clad|with|of|who|whose|that)\b|['\u2019]")        # "a man with a hat"
 CLOTHES_COLOURS = ("red", "yellow", "blue", "green", "purple", "white")               # that show by day and by night
 LIKE = 0.5            # least cosine at which an action is drawn as the nearest one
