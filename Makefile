@@ -13,7 +13,7 @@ video: $(FILM)
 	@echo "The film is in $(FILM)"
 
 $(FILM): | $(VENV)/.ready
-	$(BIN)/sorakit generate "$(PROMPT)" --seed 7 --steps 25 --size 720p -o $@
+	$(BIN)/sorakit generate "$(PROMPT)" --seed 15 --steps 25 --size 720p -o $@
 
 test: $(VENV)/.ready-all
 	$(BIN)/python -m pytest
